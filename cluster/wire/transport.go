@@ -1,0 +1,199 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	kafka "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+)
+
+// Config says how to reach a cluster. Package cluster fills in the defaults; every field but TLS and SASL is required.
+type Config struct {
+	// Bootstrap lists host:port of brokers; they are tried in random order until one answers.
+	Bootstrap []string
+	// ClientID is shown in broker logs and used for quotas.
+	ClientID string
+	// Dial opens a TCP connection.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// TLS returns the configuration for one connection to host, or is nil for a plain connection. It is asked for
+	// every connection so that rotated certificates take effect.
+	TLS func(host string) (*tls.Config, error)
+	// SASL authenticates each connection when it is not nil.
+	SASL sasl.Mechanism
+	// DialTimeout bounds connecting, TLS, version exchange and SASL together.
+	DialTimeout time.Duration
+	// IdleTimeout closes connections that were not used for so long.
+	IdleTimeout time.Duration
+	// Refresh is the longest time between two looks at the list of brokers.
+	Refresh time.Duration
+}
+
+// Transport is a pool of authenticated connections to the brokers of one cluster.
+type Transport struct {
+	cfg    Config
+	addr   net.Addr
+	kafka  *kafka.Transport
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	closed  bool
+	sockets map[*socket]struct{}
+	empty   chan struct{} // closed once closed && no socket is left
+}
+
+// NewTransport returns a transport that connects on first use.
+func NewTransport(cfg Config) *Transport {
+	ctx, cancel := context.WithCancel(context.Background())
+	t := &Transport{
+		cfg: cfg, addr: kafka.TCP(cfg.Bootstrap...), cancel: cancel,
+		sockets: map[*socket]struct{}{}, empty: make(chan struct{}),
+	}
+	t.kafka = &kafka.Transport{
+		Dial: t.dial, DialTimeout: cfg.DialTimeout, IdleTimeout: cfg.IdleTimeout, MetadataTTL: cfg.Refresh,
+		// Not nil: an empty list asks for the brokers alone, nil for every topic of the cluster every few seconds.
+		MetadataTopics: []string{},
+		ClientID:       cfg.ClientID, SASL: cfg.SASL, Context: ctx,
+	}
+	return t
+}
+
+// Close ends calls in flight, closes every connection and waits until the pool has let go of them (at most two seconds).
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return nil
+	}
+	t.closed = true
+	for s := range t.sockets {
+		_ = s.Conn.Close() // the pool still owns the socket and closes it again
+	}
+	if len(t.sockets) == 0 {
+		close(t.empty)
+	}
+	t.mu.Unlock()
+	t.cancel()
+	t.kafka.CloseIdleConnections()
+	select {
+	case <-t.empty:
+		return nil
+	case <-time.After(2 * time.Second):
+		return errors.New("close: some connections are still in use")
+	}
+}
+
+// dial opens, secures and registers one connection.
+func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if t.isClosed() {
+		return nil, ErrClosed
+	}
+	conn, err := t.cfg.Dial(ctx, network, address)
+	if err != nil {
+		return nil, &DialError{Address: address, Stage: "connect", Err: err}
+	}
+	secure, err := t.secure(ctx, conn, address)
+	if err != nil {
+		_ = conn.Close()
+		return nil, &DialError{Address: address, Stage: "TLS handshake", Err: err}
+	}
+	s := &socket{Conn: secure, owner: t, peer: &peer{address: address}}
+	if !t.register(s) {
+		_ = conn.Close()
+		return nil, ErrClosed
+	}
+	return s, nil
+}
+
+func (t *Transport) secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	if t.cfg.TLS == nil {
+		return conn, nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := t.cfg.TLS(host)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(conn, cfg)
+	return secure, secure.HandshakeContext(ctx)
+}
+
+func (t *Transport) isClosed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closed
+}
+
+func (t *Transport) register(s *socket) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	t.sockets[s] = struct{}{}
+	return true
+}
+
+func (t *Transport) drop(s *socket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.sockets, s)
+	if t.closed && len(t.sockets) == 0 {
+		close(t.empty)
+	}
+}
+
+// Connections returns how many connections are open.
+func (t *Transport) Connections() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.sockets)
+}
+
+// Bootstrap names the addresses that the transport starts from, for messages.
+func (t *Transport) Bootstrap() string { return strings.Join(t.cfg.Bootstrap, ", ") }
+
+// socket is one connection; its RemoteAddr is the *peer, which is how the peer reaches the message that runs on it.
+type socket struct {
+	net.Conn
+	owner *Transport
+	peer  *peer
+	once  sync.Once
+}
+
+// RemoteAddr returns the *peer: of all that a net.Conn has, kafka-go's protocol.Conn passes this on unchanged.
+func (s *socket) RemoteAddr() net.Addr { return s.peer }
+
+// Close closes the connection and takes it off the transport's books.
+func (s *socket) Close() error {
+	err := s.Conn.Close()
+	s.once.Do(func() { s.owner.drop(s) })
+	return err
+}
+
+// ErrClosed is returned by calls on a closed transport.
+var ErrClosed = errors.New("the client is closed")
+
+// ErrUnknownBroker is returned for a broker id that the cluster's metadata does not list.
+var ErrUnknownBroker = errors.New("the broker is not in the cluster's metadata")
+
+// DialError says that a broker could not be reached.
+type DialError struct {
+	Address string // host:port
+	Stage   string // "connect" or "TLS handshake"
+	Err     error
+}
+
+func (e *DialError) Error() string { return fmt.Sprintf("%s %s: %v", e.Stage, e.Address, e.Err) }
+
+// Unwrap returns the cause.
+func (e *DialError) Unwrap() error { return e.Err }
