@@ -1,0 +1,131 @@
+package offsetmap
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Block is one published part of a partition's map: begun where the same owner's former block ended, or where a
+// new owner found the copy.
+type Block struct {
+	// Epoch is the producer epoch of the owner that published the block; each new owner raises it. A lineage that
+	// goes on under another producer id adds 1<<16 to it, so that it keeps rising.
+	Epoch int64
+	// Number counts the blocks of one owner from 0.
+	Number int64
+	Map    Map
+}
+
+// Merge joins the blocks of one partition, in order of producer epoch, then block number, whatever order they
+// are given in. The first one sets the begin.
+//
+// Blocks may overlap: a block that grew was published more than once, and a new owner reads back from the target
+// what the former one may already have published. Overlaps must agree, for both tell of the same records; a
+// contradiction is [ErrConflict]. A block that begins above everything known is [ErrHole]: the missing one may
+// still be on its way, and nothing above the hole may be relied on. On error the map returned reaches as far as
+// the blocks before the fault do.
+func Merge(blocks []Block) (Map, error) {
+	if len(blocks) == 0 {
+		return Map{}, fmt.Errorf("merge no blocks: %w", ErrHole)
+	}
+	ordered := slices.Clone(blocks)
+	slices.SortStableFunc(ordered, func(a, b Block) int {
+		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Number, b.Number))
+	})
+	m := ordered[0].Map.Clone()
+	for _, b := range ordered[1:] {
+		if err := m.Join(&b.Map); err != nil {
+			return m, fmt.Errorf("join block %d of producer epoch %d: %w", b.Number, b.Epoch, err)
+		}
+	}
+	return m, nil
+}
+
+// Join extends m by another map of the same partition that begins inside m or at its watermark. Where both know
+// the offsets they must agree, and what is added must lie above m's target end. The error is a [JoinError] and
+// leaves m unchanged.
+func (m *Map) Join(o *Map) error {
+	if o.begin.Source < m.begin.Source {
+		return &JoinError{Cause: ErrConflict, At: o.begin.Source, Want: -1, Got: o.begin.Target}
+	}
+	if o.begin.Source > m.end.Source {
+		return &JoinError{Cause: ErrHole, At: m.end.Source, Want: m.end.Source, Got: o.begin.Source}
+	}
+	both := min(m.end.Source, o.end.Source)
+	if err := agree(m.between(o.begin.Source, both), o.between(o.begin.Source, both)); err != nil {
+		return err
+	}
+	added := o.between(m.end.Source, o.end.Source)
+	if len(added) > 0 && added[0].Target < m.end.Target {
+		return &JoinError{Cause: ErrConflict, At: added[0].Source, Want: m.end.Target, Got: added[0].Target}
+	}
+	for _, r := range added { // neither call can fail: o is a map, and it was compared with m above
+		if err := m.add(r); err != nil {
+			return err
+		}
+	}
+	m.end.Source = max(m.end.Source, o.end.Source)
+	return nil
+}
+
+// add skips to a run and appends it.
+func (m *Map) add(r Run) error {
+	if err := m.Skip(r.Source); err != nil {
+		return err
+	}
+	return m.Append(r)
+}
+
+// between returns the runs cut down to the source offsets [from, to).
+func (m *Map) between(from, to int64) []Run {
+	if from >= to {
+		return nil
+	}
+	i, _ := slices.BinarySearchFunc(m.runs, from, func(r Run, at int64) int {
+		if r.SourceEnd() <= at {
+			return -1
+		}
+		return 1
+	})
+	var out []Run
+	for ; i < len(m.runs) && m.runs[i].Source < to; i++ {
+		r := m.runs[i]
+		if cut := from - r.Source; cut > 0 {
+			r = Run{Source: from, Target: r.Target + cut, Count: r.Count - cut}
+		}
+		r.Count = min(r.Count, to-r.Source)
+		out = append(out, r)
+	}
+	return out
+}
+
+// agree compares two lists of runs over the same source offsets.
+func agree(want, got []Run) error {
+	for i := 0; i < len(want) || i < len(got); i++ {
+		switch {
+		case i >= len(got):
+			return &JoinError{Cause: ErrConflict, At: want[i].Source, Want: want[i].Target, Got: -1}
+		case i >= len(want):
+			return &JoinError{Cause: ErrConflict, At: got[i].Source, Want: -1, Got: got[i].Target}
+		case want[i] != got[i]:
+			return contradiction(want[i], got[i])
+		}
+	}
+	return nil
+}
+
+// contradiction names the first source offset at which two different runs disagree.
+func contradiction(want, got Run) error {
+	e := &JoinError{Cause: ErrConflict, At: min(want.Source, got.Source), Want: -1, Got: -1}
+	if want.Source == got.Source && want.Target == got.Target { // one is longer
+		e.At += min(want.Count, got.Count)
+	}
+	if want.Source <= e.At && e.At < want.SourceEnd() {
+		e.Want = want.Target + e.At - want.Source
+	}
+	if got.Source <= e.At && e.At < got.SourceEnd() {
+		e.Got = got.Target + e.At - got.Source
+	}
+	return e
+}

@@ -1,0 +1,114 @@
+package offsetmap
+
+import (
+	"math/rand"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestMergeOrdersByEpochThenNumber(t *testing.T) {
+	part := func(begin, watermark int64, runs ...Run) Map {
+		m := mapOf(t, begin, begin)
+		m.begin.Target, m.end.Target = begin, begin
+		for _, r := range runs {
+			require.NoError(t, m.add(r))
+		}
+		require.NoError(t, m.Skip(watermark))
+		return m
+	}
+	m, err := Merge([]Block{
+		{Epoch: 1 << 16, Number: 0, Map: part(30, 40, Run{30, 30, 10})},
+		{Epoch: 1, Number: 0, Map: part(15, 30, Run{15, 15, 15})}, // read back from 15: repeats what owner 0 published late
+		{Epoch: 0, Number: 1, Map: part(10, 20, Run{10, 10, 10})},
+		{Epoch: 0, Number: 0, Map: part(0, 10, Run{0, 0, 10})},
+		{Epoch: 0, Number: 0, Map: part(0, 4, Run{0, 0, 4})}, // an older state of the same block
+	})
+	require.NoError(t, err)
+	require.Equal(t, []Run{{0, 0, 40}}, m.Runs())
+	require.EqualValues(t, 40, m.Watermark())
+}
+
+func TestMergeStopsAtAHole(t *testing.T) {
+	blocks := []Block{
+		{Number: 0, Map: mapOf(t, 0, 10, Run{0, 0, 10})},
+		{Number: 2, Map: mapOf(t, 20, 30, Run{20, 20, 10})},
+	}
+	m, err := Merge(blocks)
+	require.ErrorIs(t, err, ErrHole)
+	require.EqualError(t, err, "join block 2 of producer epoch 0: a block is missing: the map reaches source offset 10, the next block begins at 20")
+	require.EqualValues(t, 10, m.Watermark(), "what lies before the hole is good")
+	_, err = m.Translate(20, 0)
+	require.ErrorIs(t, err, ErrNotYet)
+	_, err = Merge(nil)
+	require.ErrorIs(t, err, ErrHole)
+}
+
+func TestJoinRefusesContradictions(t *testing.T) {
+	base := mapOf(t, 10, 30, Run{10, 0, 5}, Run{20, 5, 5}) // 15..19 and 25..29 skipped
+	for name, c := range map[string]struct {
+		o             Map
+		at, want, got int64
+	}{
+		"other shift":       {mapOf(t, 10, 12, Run{10, 1, 2}), 10, 0, 1},
+		"copied, not here":  {mapOf(t, 12, 14), 12, 2, -1},
+		"skipped, not here": {mapOf(t, 15, 17, Run{16, 5, 1}), 16, -1, 5},
+		"ends sooner":       {mapOf(t, 10, 14, Run{10, 0, 3}), 13, 3, -1},
+		"begins later":      {mapOf(t, 10, 14, Run{11, 1, 3}), 10, 0, -1},
+		"begins below":      {mapOf(t, 9, 30), 9, -1, 0},
+		"target taken":      {mapOf(t, 30, 31, Run{30, 9, 1}), 30, 10, 9},
+	} {
+		m := base.Clone()
+		err := m.Join(&c.o)
+		require.ErrorIs(t, err, ErrConflict, name)
+		var je *JoinError
+		require.ErrorAs(t, err, &je, name)
+		require.Equal(t, JoinError{Cause: ErrConflict, At: c.at, Want: c.want, Got: c.got}, *je, name)
+		require.Equal(t, base, m, name)
+	}
+}
+
+// However a map is cut into overlapping blocks and whatever order they arrive in, merging gives it back.
+func TestMergeGivesBackWhatWasCut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		whole, _ := grow(t, drawBegin(t), rapid.IntRange(1, 12).Draw(t, "steps"))
+		var blocks []Block
+		reached, epoch, number := whole.Begin().Source, int64(0), int64(0)
+		for reached < whole.Watermark() || len(blocks) == 0 {
+			from := rapid.Int64Range(whole.Begin().Source, reached).Draw(t, "from")
+			if len(blocks) == 0 {
+				from = reached
+			}
+			to := rapid.Int64Range(reached, whole.Watermark()).Draw(t, "to")
+			blocks = append(blocks, Block{Epoch: epoch, Number: number, Map: cutOut(t, &whole, from, to)})
+			reached, number = to, number+1
+			if rapid.Bool().Draw(t, "another owner") {
+				epoch, number = epoch+1, 0
+			}
+		}
+		r := rand.New(rand.NewSource(rapid.Int64().Draw(t, "order")))
+		r.Shuffle(len(blocks), func(i, j int) { blocks[i], blocks[j] = blocks[j], blocks[i] })
+		m, err := Merge(blocks)
+		require.NoError(t, err)
+		require.Equal(t, whole.Runs(), m.Runs())
+		require.Equal(t, whole.Watermark(), m.Watermark())
+		require.Equal(t, whole.TargetEnd(), m.TargetEnd())
+	})
+}
+
+// A block whose records moved by one on the target never passes where both know the offsets.
+func TestMergeNamesAnyShift(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m, d := grow(t, Pair{}, rapid.IntRange(1, 12).Draw(t, "steps"))
+		if len(d.pairs) == 0 {
+			t.Skip("nothing copied")
+		}
+		pair := d.pairs[rapid.IntRange(0, len(d.pairs)-1).Draw(t, "pair")]
+		o, err := New(pair.Source, pair.Target+1)
+		require.NoError(t, err)
+		require.NoError(t, o.Append(Run{Source: pair.Source, Target: pair.Target + 1, Count: 1}))
+		err = m.Join(&o)
+		require.ErrorIs(t, err, ErrConflict)
+	})
+}
