@@ -67,6 +67,8 @@ func TestJoinRefusesContradictions(t *testing.T) {
 		require.Equal(t, JoinError{Cause: ErrConflict, At: c.at, Want: c.want, Got: c.got}, *je, name)
 		require.Equal(t, base, m, name)
 	}
+	o := mapOf(t, 12, 14)
+	require.EqualError(t, base.Join(&o), "blocks contradict each other: source offset 12 has image 2 in the map and -1 in the block (-1: none)")
 }
 
 // However a map is cut into overlapping blocks and whatever order they arrive in, merging gives it back.

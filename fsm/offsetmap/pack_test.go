@@ -50,7 +50,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"offset beyond int64":            uv(math.MaxInt64, 0, 0, 1),
 		"byte 15: offset beyond int64":   uv(0, math.MaxInt64, 1, 0, 0, 0, 0),
 		"byte 22: number beyond int64":   append(uv(math.MaxInt64, math.MaxInt64, 1), 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
-		"byte 21: cut short":             uv(math.MaxInt64, math.MaxInt64, 0, 0)[:21],
+		"byte 20: cut short":             uv(math.MaxInt64, math.MaxInt64, 0, 0)[:20],
 		"byte 4: cut short":              {1, 0, 0, 1},
 		"byte 1: number beyond int64":    {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
 		"byte 5: bytes after the end":    {1, 0, 0, 0, 7, 7},
