@@ -1,0 +1,240 @@
+package realkafka
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// startAttempts is how often Start tries when somebody takes a port that was free a moment ago.
+const startAttempts = 3
+
+// Cluster is a running cluster.
+type Cluster struct {
+	opts    Options
+	id      string
+	dir     string
+	libs    string
+	ports   []brokerPorts
+	brokers []*broker // broker with id i is at i-1
+	stop    sync.Once
+}
+
+// Start starts a cluster and returns when every broker answers and knows all the others; the context bounds the start only.
+// The error carries the last lines of the broker that failed.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	if err := Available(o.Version); err != nil {
+		return nil, err
+	}
+	for attempt := 1; ; attempt++ {
+		c, err := start(ctx, o)
+		if err == nil {
+			return c, nil
+		}
+		if attempt == startAttempts || !strings.Contains(err.Error(), "Address already in use") {
+			return nil, fmt.Errorf("realkafka: start %s (Apache Kafka %s, %d brokers): %w", o.Name, o.Version, o.Brokers, err)
+		}
+	}
+}
+
+// StartAll starts several clusters at once, and none if one fails.
+func StartAll(ctx context.Context, all ...Options) ([]*Cluster, error) {
+	clusters := make([]*Cluster, len(all))
+	var group errgroup.Group
+	for i, o := range all {
+		group.Go(func() (err error) {
+			clusters[i], err = Start(ctx, o)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		for _, c := range clusters {
+			if c != nil {
+				c.Stop()
+			}
+		}
+		return nil, err
+	}
+	return clusters, nil
+}
+
+func start(ctx context.Context, o Options) (*Cluster, error) {
+	c, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.boot(ctx); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// prepare makes folders, ports and settings; nothing runs yet.
+func prepare(o Options) (*Cluster, error) {
+	c := &Cluster{opts: o, id: newID()}
+	var err error
+	if c.libs, err = libs(o.Version); err != nil {
+		return nil, err
+	}
+	if c.ports, err = takePorts(o.Brokers, []string{Internal}); err != nil {
+		return nil, err
+	}
+	if c.dir, err = makeDir(o); err != nil {
+		return nil, err
+	}
+	for id := 1; id <= o.Brokers; id++ {
+		b, err := c.newBroker(id)
+		if err != nil {
+			c.Stop()
+			return nil, err
+		}
+		c.brokers = append(c.brokers, b)
+	}
+	return c, nil
+}
+
+func makeDir(o Options) (string, error) {
+	if o.Dir == "" {
+		return os.MkdirTemp("", "portage-"+o.Name+"-")
+	}
+	return o.Dir, os.MkdirAll(o.Dir, 0o755)
+}
+
+// newID is a random cluster id in Kafka's form: 16 bytes in URL-safe base64.
+func newID() string {
+	var raw [16]byte
+	_, _ = rand.Read(raw[:]) // never fails, see crypto/rand
+	raw[0] &= 0x7f           // Kafka refuses none, but its tools read a leading dash as an option
+	return base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+// boot formats and starts all brokers at once and waits for them.
+func (c *Cluster) boot(ctx context.Context) error {
+	group, gctx := errgroup.WithContext(ctx)
+	for _, b := range c.brokers {
+		group.Go(func() error {
+			if err := b.format(gctx, c.id); err != nil {
+				return err
+			}
+			return b.launch()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return c.waitReady(ctx, c.brokers...)
+}
+
+// Name is the name given in the options.
+func (c *Cluster) Name() string { return c.opts.Name }
+
+// ID is the cluster id that the brokers report.
+func (c *Cluster) ID() string { return c.id }
+
+// Version is the version of Apache Kafka that runs.
+func (c *Cluster) Version() string { return c.opts.Version }
+
+// Dir holds data and logs until Stop: broker-N/data, broker-N/out.log, broker-N/server.properties.
+func (c *Cluster) Dir() string { return c.dir }
+
+// Bootstrap are the addresses (host:port) of a listener; none if there is no such listener.
+func (c *Cluster) Bootstrap(listener string) []string { return addresses(c.ports, listener) }
+
+// Brokers are the ids of all brokers, running or not.
+func (c *Cluster) Brokers() (ids []int) {
+	for _, b := range c.brokers {
+		ids = append(ids, b.id)
+	}
+	return ids
+}
+
+// Stop kills the brokers and removes their data, unless Options.Dir asked to keep it. It may be called more than once.
+func (c *Cluster) Stop() {
+	c.stop.Do(func() {
+		for _, b := range c.brokers {
+			if err := b.kill(os.Kill); err != nil {
+				c.logf("%v", err)
+			}
+		}
+		if c.opts.Dir == "" {
+			if err := os.RemoveAll(c.dir); err != nil {
+				c.logf("remove %s: %v", c.dir, err)
+			}
+		}
+	})
+}
+
+// Tail is the last n lines of every broker's log, for the output of a failed test.
+func (c *Cluster) Tail(n int) string {
+	var b strings.Builder
+	for _, br := range c.brokers {
+		fmt.Fprintf(&b, "--- %s broker %d (Apache Kafka %s), last lines:\n%s\n", c.opts.Name, br.id, c.opts.Version, br.tail(n))
+	}
+	return b.String()
+}
+
+func (c *Cluster) logf(format string, args ...any) {
+	fmt.Fprintf(c.opts.Log, c.opts.Name+": "+format+"\n", args...)
+}
+
+// broker finds a broker by its id.
+func (c *Cluster) broker(id int) (*broker, error) {
+	if id < 1 || id > len(c.brokers) {
+		return nil, fmt.Errorf("realkafka: %s has no broker %d: ids are 1 to %d", c.opts.Name, id, len(c.brokers))
+	}
+	return c.brokers[id-1], nil
+}
+
+// Kill sends a signal to a broker (os.Kill: as in a crash; syscall.SIGTERM: an orderly shutdown) and waits until it is gone. Its data stay.
+func (c *Cluster) Kill(id int, sig os.Signal) error {
+	b, err := c.broker(id)
+	if err != nil {
+		return err
+	}
+	c.logf("broker %d: %v", id, sig)
+	return b.kill(sig)
+}
+
+// Restart starts a broker on the data that it left, stopping it in order first if it still runs, and returns when it
+// answers and is in the cluster again.
+func (c *Cluster) Restart(ctx context.Context, id int) error {
+	b, err := c.broker(id)
+	if err != nil {
+		return err
+	}
+	if err := b.kill(terminate()); err != nil {
+		return err
+	}
+	if err := b.launch(); err != nil {
+		return err
+	}
+	return c.waitReady(ctx, b)
+}
+
+// Pause freezes a broker: its connections stay open and nothing answers (Linux only).
+func (c *Cluster) Pause(id int) error { return c.signal(id, pause) }
+
+// Resume lets a paused broker go on.
+func (c *Cluster) Resume(id int) error { return c.signal(id, resume) }
+
+func (c *Cluster) signal(id int, send func(*os.Process) error) error {
+	b, err := c.broker(id)
+	if err != nil {
+		return err
+	}
+	return b.signal(send)
+}
+
+func (c *Cluster) brokerDir(id int) string { return filepath.Join(c.dir, fmt.Sprintf("broker-%d", id)) }

@@ -1,0 +1,65 @@
+package realkafka
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+)
+
+// process is a running Java machine and the goroutine that waits for it.
+type process struct {
+	os   *os.Process
+	done chan struct{} // closed when the process has ended
+	err  error         // how it ended; read after done
+}
+
+// launch starts a command whose output goes to the end of a file. The kernel kills the child when the parent thread ends
+// (see dieWithParent), so the goroutine that starts it keeps its thread until the child is gone.
+func launch(cmd *exec.Cmd, logFile string) (*process, error) {
+	out, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr = out, out
+	dieWithParent(cmd)
+	p := &process{done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		defer close(p.done)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer out.Close()
+		err := cmd.Start()
+		p.os = cmd.Process
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		<-p.done
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	return p, nil
+}
+
+func (p *process) alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// end sends a signal and waits until the process is gone. A process that is gone already is no error.
+func (p *process) end(sig os.Signal) error {
+	if p.alive() {
+		if err := p.os.Signal(sig); err != nil && p.alive() {
+			return fmt.Errorf("send %v to process %d: %w", sig, p.os.Pid, err)
+		}
+	}
+	<-p.done
+	return nil
+}

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package realkafka
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+)
+
+// dieWithParent does nothing: only Linux has it. Brokers outlive a test process that is killed.
+func dieWithParent(*exec.Cmd) {}
+
+func pause(*os.Process) error  { return errors.ErrUnsupported }
+func resume(*os.Process) error { return errors.ErrUnsupported }
+
+// terminate is the signal that ends a broker; only some systems know a gentle one.
+func terminate() os.Signal { return os.Kill }
