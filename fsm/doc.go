@@ -1,0 +1,29 @@
+// Package fsm is portage's judgement: pure state machines that fold the facts
+// of portage.events into rows.
+//
+// [Machines.Step] takes one event and a reader of rows and returns the rows
+// that change, the directives and effects that follow, and a note that says
+// whether the event counted and why not. It is total: no event, however odd,
+// makes it fail; a misfit is noted and changes nothing.
+//
+// # Duties of the caller
+//
+// Call Step with the records of portage.events in the order of their
+// positions, and apply each [Outcome] before the next call. Never modify a row
+// that Rows returned or an Outcome holds. A Machines is not safe for
+// concurrent use: one per fold.
+//
+// # Purity
+//
+// No clock, no randomness, no I/O, no goroutine, no visible map order: the same
+// records give the same rows on every machine, in an audit and in a test. A
+// step reads and changes only the few rows of the event's stream, so that a
+// migration of ten thousand topics costs no more per event than one of ten;
+// what is needed of all topics or groups is counted in the migration's row.
+//
+// # Tables
+//
+// The transition tables are those of [events.Moves], run by looplab/fsm with
+// one machine per axis shared by all rows. Guards that need the rows (the last
+// partition staged, nothing moved yet) are functions beside them.
+package fsm
