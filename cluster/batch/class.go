@@ -1,0 +1,75 @@
+package batch
+
+import "fmt"
+
+// Class is what a copier does with a batch.
+type Class uint8
+
+// The classes. Whatever is not Pass leaves the producer's bytes behind or has none to copy.
+const (
+	// Pass: Rewrite and send the bytes.
+	Pass Class = iota + 1
+	// Reencode: Records, then Encode; one batch unless that grows over the limit.
+	Reencode
+	// Cut: larger than the target allows; Records, then Encode with the limit.
+	Cut
+	// Skip: nothing to copy; the offsets become a gap in the map.
+	Skip
+	// Refuse: portage cannot copy it; the partition stops with the reason.
+	Refuse
+)
+
+// String names the class.
+func (c Class) String() string {
+	switch c {
+	case Pass:
+		return "pass through"
+	case Reencode:
+		return "re-encode"
+	case Cut:
+		return "split"
+	case Skip:
+		return "skip"
+	case Refuse:
+		return "refuse"
+	}
+	return fmt.Sprintf("class %d", uint8(c))
+}
+
+// Case is what Classify needs to know besides the batch.
+type Case struct {
+	Aborted bool // it belongs to an aborted transaction (Filter)
+	Limit   int  // max.message.bytes of the target topic; 0: none
+}
+
+// rule is a row of the class table.
+type rule struct {
+	class  Class
+	reason string
+	holds  func(Batch, Case) bool
+}
+
+// classes is the one table of batch classes: the first rule that holds decides.
+var classes = []rule{
+	{Refuse, "the bytes are not a record batch", func(b Batch, _ Case) bool { return b.Magic() < 0 || b.Magic() > Magic }},
+	{Refuse, "message format 0 or 1 (Kafka before 0.11): let retention remove it, or rewrite the topic on the source", func(b Batch, _ Case) bool { return b.Magic() < Magic }},
+	{Refuse, "the header does not fit the bytes", func(b Batch, _ Case) bool { return b.checkShape() != nil }},
+	{Skip, "transaction marker", func(b Batch, _ Case) bool { return b.Control() }},
+	{Skip, "emptied by compaction", func(b Batch, _ Case) bool { return b.Count() == 0 }},
+	{Skip, "aborted transaction", func(_ Batch, c Case) bool { return c.Aborted }},
+	{Refuse, "unknown compression codec", func(b Batch, _ Case) bool { return b.Codec() > Zstd }},
+	{Cut, "larger than the target's max.message.bytes", func(b Batch, c Case) bool { return c.Limit > 0 && len(b) > c.Limit }},
+	{Reencode, "compaction removed records", func(b Batch, _ Case) bool { return !b.Dense() }},
+	{Reencode, "LogAppendTime", func(b Batch, _ Case) bool { return b.LogAppendTime() }},
+	{Pass, "dense, CreateTime", func(Batch, Case) bool { return true }},
+}
+
+// Classify says what to do with a batch and why. It looks at the header alone: Rewrite and Records check the bytes.
+func Classify(b Batch, c Case) (Class, string) {
+	for _, r := range classes {
+		if r.holds(b, c) {
+			return r.class, r.reason
+		}
+	}
+	return Refuse, "no rule" // impossible: the last rule always holds
+}
