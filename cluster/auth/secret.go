@@ -1,0 +1,133 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// Secret is a password, token or key, or a reference to one:
+//
+//	file:/run/secrets/kafka     the content of the file, without trailing line breaks
+//	env:KAFKA_PASSWORD          the value of the environment variable
+//	command:vault read -field=… the standard output of the command, without trailing line breaks; words are split at
+//	                            spaces and no shell is involved
+//	anything else               the secret itself
+//
+// A literal secret that begins like a reference has to go into a file.
+type Secret string
+
+const (
+	schemeFile    = "file:"
+	schemeEnv     = "env:"
+	schemeCommand = "command:"
+
+	redacted = "[redacted]"
+	// maxSecret bounds what is read: tokens have some KB.
+	maxSecret = 1 << 20
+)
+
+// ErrNoSecret says that a reference leads to nothing.
+var ErrNoSecret = errors.New("the secret is empty")
+
+// Resolve returns the secret itself. A command is killed when ctx ends.
+func (s Secret) Resolve(ctx context.Context) (string, error) {
+	value, err := s.read(ctx)
+	if err != nil {
+		return "", fmt.Errorf("read secret %s: %w", s, err)
+	}
+	if value == "" {
+		return "", fmt.Errorf("read secret %s: %w", s, ErrNoSecret)
+	}
+	return value, nil
+}
+
+func (s Secret) read(ctx context.Context) (string, error) {
+	scheme, rest := s.split()
+	switch scheme {
+	case schemeFile:
+		return readFile(rest)
+	case schemeEnv:
+		value, ok := os.LookupEnv(rest)
+		if !ok {
+			return "", fmt.Errorf("environment variable %s is not set", rest)
+		}
+		return value, nil
+	case schemeCommand:
+		return runCommand(ctx, rest)
+	}
+	return string(s), nil
+}
+
+func (s Secret) split() (scheme, rest string) {
+	for _, scheme := range []string{schemeFile, schemeEnv, schemeCommand} {
+		if rest, ok := strings.CutPrefix(string(s), scheme); ok {
+			return scheme, rest
+		}
+	}
+	return "", string(s)
+}
+
+func readFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxSecret))
+	return trim(content), err
+}
+
+func runCommand(ctx context.Context, line string) (string, error) {
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return "", errors.New("the command is empty")
+	}
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%w: %.200s", err, trim(complaint.Bytes()))
+	}
+	return trim(out.Bytes()), nil
+}
+
+func trim(b []byte) string { return strings.TrimRight(string(b), "\r\n") }
+
+// IsReference says whether the secret is stored elsewhere.
+func (s Secret) IsReference() bool {
+	scheme, _ := s.split()
+	return scheme != ""
+}
+
+// String shows a reference but never a literal secret. Arguments of a command are hidden, too.
+func (s Secret) String() string {
+	scheme, rest := s.split()
+	switch {
+	case s == "":
+		return ""
+	case scheme == "":
+		return redacted
+	case scheme == schemeCommand:
+		name, _, more := strings.Cut(strings.TrimSpace(rest), " ")
+		if more {
+			name += " …"
+		}
+		return scheme + name
+	}
+	return string(s)
+}
+
+// Format prints String whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// MarshalText serves JSON, YAML and logs: redacted.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// MarshalYAML serves YAML: redacted.
+func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
