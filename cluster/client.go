@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"sync"
+
+	"github.com/portage-kafka/portage/cluster/wire"
+)
+
+// Client is a connection to one cluster. It is safe for concurrent use.
+type Client struct {
+	name string
+	id   string
+	cfg  Config
+	wire *wire.Transport
+
+	mu           sync.Mutex
+	brokers      map[int32]Broker
+	leaders      map[string]Topic // by name
+	coordinators map[string]int32 // by group
+}
+
+// Open connects to the cluster, authenticates and learns its id. The name is used in messages only. An error says which
+// of the cluster's brokers was asked what, and what to check.
+func Open(ctx context.Context, name string, cfg Config) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, &Error{Cluster: name, API: "configuration", Err: err}
+	}
+	c := newClient(name, cfg.withDefaults())
+	resp, err := c.metadata(ctx, []string{})
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	if resp.ClusterID != nil {
+		c.id = *resp.ClusterID
+	}
+	return c, nil
+}
+
+func newClient(name string, cfg Config) *Client {
+	c := &Client{
+		name: name, cfg: cfg,
+		brokers: map[int32]Broker{}, leaders: map[string]Topic{}, coordinators: map[string]int32{},
+	}
+	w := wire.Config{
+		Bootstrap: cfg.Bootstrap, ClientID: cfg.ClientID, Dial: cfg.Dial,
+		DialTimeout: cfg.DialTimeout, IdleTimeout: cfg.IdleTimeout, Refresh: cfg.BrokerRefresh,
+	}
+	if cfg.TLS != nil {
+		w.TLS = func(host string) (*tls.Config, error) { return cfg.TLS.Client(context.Background(), host) }
+	}
+	if cfg.SASL != nil {
+		w.SASL = cfg.SASL.Client()
+	}
+	c.wire = wire.NewTransport(w)
+	return c
+}
+
+// Name is the name given to Open.
+func (c *Client) Name() string { return c.name }
+
+// ID is the cluster's own id, which two names for one cluster share.
+func (c *Client) ID() string { return c.id }
+
+// Close ends calls in flight and closes every connection.
+func (c *Client) Close() error { return c.wire.Close() }
+
+// Connections returns how many connections are open now.
+func (c *Client) Connections() int { return c.wire.Connections() }

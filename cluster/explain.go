@@ -1,0 +1,186 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/portage-kafka/portage/cluster/auth"
+	"github.com/portage-kafka/portage/cluster/wire"
+	kafka "github.com/segmentio/kafka-go"
+)
+
+// The kinds of resource that a call can be about.
+const (
+	topicResource   = "topic"
+	groupResource   = "group"
+	clusterResource = "cluster"
+)
+
+// failure says what a call was about.
+type failure struct {
+	api       string
+	broker    int32 // −1: any
+	kind      string
+	name      string
+	partition int32 // counts with hasPart
+	hasPart   bool
+	message   string
+}
+
+func (f failure) resource() string {
+	switch {
+	case f.name == "":
+		return ""
+	case f.hasPart:
+		return fmt.Sprintf("%s %q partition %d", f.kind, f.name, f.partition)
+	}
+	return fmt.Sprintf("%s %q", f.kind, f.name)
+}
+
+// refused makes the error for a code in a response.
+func (c *Client) refused(code int16, f failure) error {
+	return &Error{
+		Cluster: c.name, Broker: c.brokerName(f.broker), API: f.api, Resource: f.resource(),
+		Code: code, Message: f.message, Hint: hintForCode(code, f),
+	}
+}
+
+// wrap makes the error for a call that got no response.
+func (c *Client) wrap(err error, f failure) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Cluster: c.name, Broker: c.brokerName(f.broker), API: f.api, Resource: f.resource(), Err: err}
+	if code, message, ok := saslCode(err); ok {
+		e.Code, e.Message = code, message
+	}
+	e.Hint = c.hintForFailure(err)
+	return e
+}
+
+// brokerName shows a broker with its address; any broker by the bootstrap list.
+func (c *Client) brokerName(id int32) string {
+	if id < 0 {
+		return c.wire.Bootstrap()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b, ok := c.brokers[id]; ok {
+		return fmt.Sprintf("%d (%s)", id, b.Address())
+	}
+	return fmt.Sprint(id)
+}
+
+// saslCode finds the code and text of a refused login in kafka-go's error.
+func saslCode(err error) (int16, string, bool) {
+	var code kafka.Error
+	if !errors.As(err, &code) {
+		return 0, "", false
+	}
+	text := strings.TrimPrefix(err.Error(), code.Error())
+	return int16(code), strings.Trim(text, ": "), true
+}
+
+// refusedCredentials recognises the ways in which a login fails before there is a response.
+func refusedCredentials(err error) bool {
+	var refused *auth.RefusedError
+	var code kafka.Error
+	if errors.As(err, &code) {
+		return code == kafka.SASLAuthenticationFailed || code == kafka.UnsupportedSASLMechanism || code == kafka.IllegalSASLState
+	}
+	return errors.As(err, &refused)
+}
+
+func (c *Client) hintForFailure(err error) string {
+	var dial *wire.DialError
+	var secret *auth.SecretError
+	var code kafka.Error
+	switch {
+	case errors.As(err, &secret):
+		return "check the secret's reference in the sasl section"
+	case errors.As(err, &code):
+		return c.hintForLogin(code)
+	case errors.As(err, &dial) && dial.Stage == "connect":
+		return fmt.Sprintf("cannot reach %s: check the address, that the broker runs, and firewalls; if only the bootstrap address is reachable, check the brokers' advertised.listeners", dial.Address)
+	case errors.As(err, &dial):
+		return hintForTLS(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time: the broker is overloaded, stopped or cut off, or the timeout is too short"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return c.hintForHangup(err)
+	case remoteAlert(err):
+		return "the broker ended the TLS session: it probably wants a client certificate that it trusts (tls.cert, tls.key)"
+	}
+	return ""
+}
+
+func (c *Client) hintForLogin(code kafka.Error) string {
+	var who, mechanism string
+	if c.cfg.SASL != nil {
+		who, mechanism = c.cfg.SASL.Username, c.cfg.SASL.Mechanism
+	}
+	switch code {
+	case kafka.SASLAuthenticationFailed:
+		if mechanism == auth.OAuthBearer {
+			return "the broker does not accept the token: check sasl.token, its expiry, audience and scope"
+		}
+		return fmt.Sprintf("wrong user name or password for %s user %q (sasl.username, sasl.password)", mechanism, who)
+	case kafka.UnsupportedSASLMechanism:
+		return fmt.Sprintf("this listener does not offer %s: check sasl.mechanism and the port", mechanism)
+	case kafka.IllegalSASLState:
+		return "this listener does not use SASL: remove the sasl section or use another port"
+	}
+	return ""
+}
+
+func hintForTLS(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var expired x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &unknown):
+		return "the broker's certificate is signed by an authority that is not trusted here: set tls.ca to its PEM file"
+	case errors.As(err, &host):
+		return "the broker's certificate is for another name: connect by a name in it, or set tls.server_name"
+	case errors.As(err, &expired):
+		return "the broker's certificate is not valid now"
+	case errors.As(err, &record):
+		return "this listener does not speak TLS: remove the tls section or use the TLS port"
+	case remoteAlert(err):
+		return "the broker refused our side of TLS: check tls.cert and tls.key"
+	case errors.Is(err, io.EOF):
+		return "the listener hung up during the TLS handshake: does this port speak TLS?"
+	}
+	return ""
+}
+
+// hintForHangup: brokers close connections that do not speak what the listener expects.
+func (c *Client) hintForHangup(err error) string {
+	switch {
+	case strings.Contains(err.Error(), "expecting TLS"), c.cfg.TLS == nil && c.cfg.SASL == nil:
+		return "the broker hung up: does this listener want TLS or SASL, or did the broker restart?"
+	case c.cfg.TLS == nil:
+		return "the broker hung up: does this listener want TLS, or did the broker restart?"
+	case c.cfg.SASL == nil:
+		return "the broker hung up: does this listener want SASL, or did the broker restart?"
+	}
+	return "the broker hung up: did it restart, or did the login expire?"
+}
+
+// badCertificate says that TLS failed for a reason that stays.
+func badCertificate(dial *wire.DialError) bool {
+	return dial.Stage != "connect" && hintForTLS(dial.Err) != ""
+}
+
+// remoteAlert recognises a TLS alert sent by the other side; crypto/tls has no type for it.
+func remoteAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}

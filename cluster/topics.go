@@ -1,0 +1,121 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// TopicSpec describes a topic to create.
+type TopicSpec struct {
+	Name string
+	// Partitions and ReplicationFactor: 0 or −1 leave it to the cluster's defaults (Kafka 2.4).
+	Partitions        int32
+	ReplicationFactor int16
+	Configs           map[string]string
+}
+
+const codeNotController = 41
+
+// CreateTopic creates a topic and waits until its partitions have leaders. An existing topic is an ErrTopicExists.
+func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = int32(c.cfg.RequestTimeout.Milliseconds())
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = spec.Name, orDefault(spec.Partitions), orDefault(spec.ReplicationFactor)
+	for _, name := range slices.Sorted(maps.Keys(spec.Configs)) {
+		cfg := kmsg.NewCreateTopicsRequestTopicConfig()
+		cfg.Name, cfg.Value = name, kmsg.StringPtr(spec.Configs[name])
+		t.Configs = append(t.Configs, cfg)
+	}
+	req.Topics = append(req.Topics, t)
+	err := c.onController(ctx, func() error {
+		resp, err := Do[*kmsg.CreateTopicsResponse](ctx, c, req, OnController())
+		if err != nil || len(resp.Topics) != 1 {
+			return orMissing(err, "CreateTopics")
+		}
+		r := resp.Topics[0]
+		return c.topicVerdict("CreateTopics", spec.Name, r.ErrorCode, r.ErrorMessage)
+	})
+	c.Forget(spec.Name)
+	if err != nil {
+		return err
+	}
+	return c.awaitLeaders(ctx, spec.Name)
+}
+
+// DeleteTopic deletes a topic; an unknown one is an ErrUnknownTopic.
+func (c *Client) DeleteTopic(ctx context.Context, name string) error {
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.TimeoutMillis = int32(c.cfg.RequestTimeout.Milliseconds())
+	req.TopicNames = []string{name} // up to version 5
+	t := kmsg.NewDeleteTopicsRequestTopic()
+	t.Topic = kmsg.StringPtr(name)
+	req.Topics = append(req.Topics, t)
+	defer c.Forget(name)
+	return c.onController(ctx, func() error {
+		resp, err := Do[*kmsg.DeleteTopicsResponse](ctx, c, req, OnController())
+		if err != nil || len(resp.Topics) != 1 {
+			return orMissing(err, "DeleteTopics")
+		}
+		r := resp.Topics[0]
+		return c.topicVerdict("DeleteTopics", name, r.ErrorCode, r.ErrorMessage)
+	})
+}
+
+// onController repeats f while the controller moves.
+func (c *Client) onController(ctx context.Context, f func() error) error {
+	for attempt := 0; ; attempt++ {
+		err := f()
+		if code, _ := Code(err); code != codeNotController || attempt == 8 || !pause(ctx, attempt) {
+			return err
+		}
+	}
+}
+
+func (c *Client) topicVerdict(api, name string, code int16, message *string) error {
+	if code == 0 {
+		return nil
+	}
+	return c.refused(code, failure{api: api, broker: -1, kind: topicResource, name: name, message: deref(message)})
+}
+
+// awaitLeaders waits until every partition of a topic just created has a leader. That a broker knows of it does not mean
+// that the leader does: ListOffsets, Read and Append meet that case themselves.
+func (c *Client) awaitLeaders(ctx context.Context, name string) error {
+	return c.settle(ctx, func() error {
+		topics, err := c.Topics(ctx, name)
+		if err != nil {
+			return err
+		}
+		t, ok := topics[name]
+		about := failure{api: "Metadata", broker: -1, kind: topicResource, name: name}
+		if !ok {
+			return c.refused(3, about)
+		}
+		for _, p := range t.Partitions {
+			if p.Leader < 0 {
+				return c.refused(5, about)
+			}
+		}
+		return nil
+	})
+}
+
+func orDefault[N int32 | int16](n N) N {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// orMissing is err, or the complaint that the response lacks what was asked for.
+func orMissing(err error, api string) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the %s response does not answer what was asked", api)
+}
