@@ -62,6 +62,9 @@ type Policy struct {
 	MaxLag int64 `json:"max_lag"`
 	// QuietMillis is how long a source topic must be without writes to be quiet.
 	QuietMillis int64 `json:"quiet_ms"`
+	// SilentMillis is how long a source topic must be without writes before a
+	// producer that neither moved nor said good-bye is taken for gone.
+	SilentMillis int64 `json:"silent_ms"`
 }
 
 // What a policy does with a straggling handler.
@@ -74,7 +77,7 @@ func (p Policy) validate() error {
 	for _, f := range []struct {
 		name string
 		ms   int64
-	}{{"policy.prepare_ms", p.PrepareMillis}, {"policy.hold_ms", p.HoldMillis}, {"policy.quiet_ms", p.QuietMillis}} {
+	}{{"policy.prepare_ms", p.PrepareMillis}, {"policy.hold_ms", p.HoldMillis}, {"policy.quiet_ms", p.QuietMillis}, {"policy.silent_ms", p.SilentMillis}} {
 		if f.ms <= 0 {
 			return fmt.Errorf("%s: want a positive number of milliseconds, have %d", f.name, f.ms)
 		}

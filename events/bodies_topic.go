@@ -19,6 +19,9 @@ type TopicPlanned struct {
 	TargetTopic string     `json:"target_topic"`
 	// ReplicationFactor is what the topic has on the target.
 	ReplicationFactor int `json:"replication_factor"`
+	// Existing is true if the target topic stood there, empty, when the plan was
+	// made: portage then never deletes it.
+	Existing bool `json:"existing,omitempty"`
 	// Configs are the topic's own settings on the source (defaults left out).
 	Configs map[string]string `json:"configs,omitempty"`
 }
@@ -255,6 +258,9 @@ func (b ProducerRouted) Validate() error {
 // ProducerLeft reports that a producer has closed with nothing unanswered.
 type ProducerLeft struct {
 	Incarnation string `json:"incarnation"`
+	// Silent is true if the producer said no good-bye: an orchestrator found
+	// that the source topic had no write for the policy's silent time.
+	Silent bool `json:"silent,omitempty"`
 }
 
 // EventType implements [Body].

@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 )
 
@@ -82,7 +83,7 @@ func Catalogue() []Kind {
 			Changes: "the producer is registered"},
 		{Type: "ProducerRouted", Schema: 1, Class: Acknowledgement, Streams: []StreamKind{OfTopic}, Writers: []ActorKind{Agent}, Zero: ProducerRouted{}, decode: decodeAs[ProducerRouted],
 			Changes: "the producer's route for the life of its process"},
-		{Type: "ProducerLeft", Schema: 1, Class: Observation, Streams: []StreamKind{OfTopic}, Writers: []ActorKind{Agent}, Zero: ProducerLeft{}, decode: decodeAs[ProducerLeft],
+		{Type: "ProducerLeft", Schema: 1, Class: Observation, Streams: []StreamKind{OfTopic}, Writers: []ActorKind{Agent, Orchestrator}, Zero: ProducerLeft{}, decode: decodeAs[ProducerLeft],
 			Changes: "the producer is gone"},
 		{Type: "CopyShared", Schema: 1, Class: Acknowledgement, Streams: []StreamKind{OfTopic}, Writers: []ActorKind{Worker}, Epoch: true, Zero: CopyShared{}, decode: decodeAs[CopyShared],
 			Changes: "the partition may have writers beside the copy"},
@@ -127,14 +128,24 @@ func Catalogue() []Kind {
 
 // Lookup finds a type in the catalogue.
 func Lookup(t Type) (Kind, bool) {
-	k, ok := byType[t]
-	return k, ok
+	r, ok := rows[t]
+	if !ok {
+		return Kind{}, false
+	}
+	return r.Kind, true
 }
 
-var byType = func() map[Type]Kind {
-	m := make(map[Type]Kind)
+// row is a Kind with what decoding needs beside it.
+type row struct {
+	Kind
+	shape *shape
+}
+
+// rows is the catalogue by type; nobody writes it after this.
+var rows = func() map[Type]*row {
+	m := make(map[Type]*row)
 	for _, k := range Catalogue() {
-		m[k.Type] = k
+		m[k.Type] = &row{Kind: k, shape: shapeOf(reflect.TypeOf(k.Zero))}
 	}
 	return m
 }()

@@ -1,0 +1,138 @@
+package fsm_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
+)
+
+// world is the dumbest store of rows.
+type world struct {
+	machines   *fsm.Machines
+	migrations map[string]*fsm.Migration
+	topics     map[[2]string]*fsm.Topic
+	groups     map[[2]string]*fsm.Group
+	claims     map[fsm.ClaimKey]fsm.Claim
+	seen       map[[2]string]int64
+	outbox     map[fsm.OutboxKey]fsm.Effect
+	directives map[events.Addressee]events.Directive
+	position   int64
+	ids        int
+}
+
+func newWorld() *world {
+	return &world{
+		machines: fsm.New(), migrations: map[string]*fsm.Migration{}, topics: map[[2]string]*fsm.Topic{},
+		groups: map[[2]string]*fsm.Group{}, claims: map[fsm.ClaimKey]fsm.Claim{}, seen: map[[2]string]int64{},
+		outbox: map[fsm.OutboxKey]fsm.Effect{}, directives: map[events.Addressee]events.Directive{},
+	}
+}
+
+func (w *world) Migration(name string) (*fsm.Migration, bool) {
+	m, ok := w.migrations[name]
+	return m, ok
+}
+
+func (w *world) Topic(migration, topic string) (*fsm.Topic, bool) {
+	t, ok := w.topics[[2]string{migration, topic}]
+	return t, ok
+}
+
+func (w *world) Group(migration, group string) (*fsm.Group, bool) {
+	g, ok := w.groups[[2]string{migration, group}]
+	return g, ok
+}
+
+func (w *world) Claim(k fsm.ClaimKey) (fsm.Claim, bool) {
+	c, ok := w.claims[k]
+	return c, ok
+}
+
+func (w *world) Seen(migration, id string) (int64, bool) {
+	p, ok := w.seen[[2]string{migration, id}]
+	return p, ok
+}
+
+// standing is the version and epoch that the next event of a stream names.
+func (w *world) standing(migration string, s events.Stream) (version uint64, epoch uint32) {
+	switch s.Kind() {
+	case events.OfMigration:
+		if m, ok := w.migrations[migration]; ok {
+			return m.Standing.Version, m.Standing.Epoch
+		}
+	case events.OfTopic:
+		if t, ok := w.Topic(migration, s.Name()); ok {
+			return t.Standing.Version, t.Standing.Epoch
+		}
+	case events.OfGroup:
+		if g, ok := w.Group(migration, s.Name()); ok {
+			return g.Standing.Version, g.Standing.Epoch
+		}
+	}
+	return 0, 0
+}
+
+// apply sends an event through the codec, steps it and stores what follows.
+func (w *world) apply(t *testing.T, e events.Event) fsm.Outcome {
+	raw, err := events.Encode(e)
+	require.NoError(t, err)
+	rec := events.Record{Position: w.position}
+	w.position++
+	rec.Event, rec.Body, rec.Refusal = events.Decode([]byte(e.Key("nonce").String()), raw)
+	return w.step(rec)
+}
+
+func (w *world) step(rec events.Record) fsm.Outcome {
+	out := w.machines.Step(w, rec)
+	if out.First {
+		w.seen[[2]string{rec.Event.Migration, rec.Event.ID}] = rec.Position
+	}
+	if out.Migration != nil {
+		w.migrations[out.Migration.Name] = out.Migration
+	}
+	for _, t := range out.Topics {
+		w.topics[[2]string{t.Migration, t.Topic}] = t
+	}
+	for _, g := range out.Groups {
+		w.groups[[2]string{g.Migration, g.Group}] = g
+	}
+	for _, c := range out.Claims {
+		w.claims[c.Key] = c.Claim
+	}
+	for _, d := range out.Directives {
+		w.directives[d.Addressee] = d
+	}
+	for _, o := range out.Outbox {
+		if o.Effect == nil {
+			delete(w.outbox, o.Key)
+		} else {
+			w.outbox[o.Key] = *o.Effect
+		}
+	}
+	return out
+}
+
+// show prints all rows as JSON.
+func (w *world) show(t *testing.T) string {
+	var b strings.Builder
+	for _, rows := range []any{w.migrations, flat(w.topics), flat(w.groups)} {
+		raw, err := json.MarshalIndent(rows, "", " ")
+		require.NoError(t, err)
+		b.Write(raw)
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func flat[V any](m map[[2]string]V) map[string]V {
+	out := make(map[string]V)
+	for k, v := range m {
+		out[k[0]+"/"+k[1]] = v
+	}
+	return out
+}
