@@ -146,7 +146,8 @@ func (b Drained) Validate() error {
 	if b.Incarnation == "" || b.Member == "" {
 		return errors.New("incarnation and member are required")
 	}
-	return nil
+	return errors.Join(validTopicOffsets("committed", b.Committed, true), validTopicOffsets("processed", b.Processed, true),
+		validTopicOffsets("abandoned", b.Abandoned, false))
 }
 
 // DrainProven is the decision that the source group stands still: every member
@@ -160,7 +161,9 @@ type DrainProven struct {
 func (DrainProven) EventType() Type { return "DrainProven" }
 
 // Validate implements [Body].
-func (b DrainProven) Validate() error { return needed("offsets", len(b.Offsets)) }
+func (b DrainProven) Validate() error {
+	return errors.Join(needed("offsets", len(b.Offsets)), validTopicOffsets("offsets", b.Offsets, true))
+}
 
 // CutPoint is where a group crosses in one partition: the next record to
 // process on either side.
@@ -181,7 +184,9 @@ type CutTaken struct {
 func (CutTaken) EventType() Type { return "CutTaken" }
 
 // Validate implements [Body].
-func (b CutTaken) Validate() error { return needed("cut", len(b.Cut)) }
+func (b CutTaken) Validate() error {
+	return errors.Join(needed("cut", len(b.Cut)), validCut("cut", b.Cut))
+}
 
 // Staged reports that the owner of partitions on the target has committed the
 // cut under its own generation and read it back. Topics are named as on the
@@ -200,7 +205,7 @@ func (b Staged) Validate() error {
 	if b.Incarnation == "" || b.Member == "" {
 		return errors.New("incarnation and member are required")
 	}
-	return needed("offsets", len(b.Offsets))
+	return errors.Join(needed("offsets", len(b.Offsets)), validTopicOffsets("offsets", b.Offsets, true))
 }
 
 // Resumed reports the first offsets that an instance fetches on the side that
@@ -220,7 +225,7 @@ func (b Resumed) Validate() error {
 	if b.Incarnation == "" {
 		return errors.New("incarnation is required")
 	}
-	return validSide(b.Side)
+	return errors.Join(validSide(b.Side), validTopicOffsets("offsets", b.Offsets, true))
 }
 
 // GroupReleased acknowledges, in a cancelled migration, that the guards have

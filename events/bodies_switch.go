@@ -60,7 +60,7 @@ type SwitchCommitted struct {
 func (SwitchCommitted) EventType() Type { return "SwitchCommitted" }
 
 // Validate implements [Body].
-func (SwitchCommitted) Validate() error { return nil }
+func (b SwitchCommitted) Validate() error { return validOffsets("ends", b.Ends) }
 
 // SwitchCompleted closes a committed switch on evidence.
 type SwitchCompleted struct {

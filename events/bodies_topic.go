@@ -34,6 +34,9 @@ func (b TopicPlanned) Validate() error {
 	if b.Partitions <= 0 || b.TargetTopic == "" || b.ReplicationFactor <= 0 {
 		return errors.New("partitions, target_topic and replication_factor are required")
 	}
+	if !ValidTopic(b.TargetTopic) {
+		return fmt.Errorf("target_topic: want the name of a Kafka topic, have %s", quote(b.TargetTopic))
+	}
 	return errors.Join(b.Source.validate("source"), b.Target.validate("target"))
 }
 
@@ -83,7 +86,16 @@ type CopySynced struct {
 func (CopySynced) EventType() Type { return "CopySynced" }
 
 // Validate implements [Body].
-func (b CopySynced) Validate() error { return needed("ends", len(b.Ends)) }
+func (b CopySynced) Validate() error {
+	return errors.Join(needed("ends", len(b.Ends)), validOffsets("ends", b.Ends))
+}
+
+func partitionAt(partition int32, offset int64) error {
+	if partition < 0 || offset < 0 {
+		return fmt.Errorf("want a partition and an offset from 0, have %d and %d", partition, offset)
+	}
+	return nil
+}
 
 func needed(field string, n int) error {
 	if n == 0 {
@@ -114,7 +126,7 @@ func (b CopyStopped) Validate() error {
 	if b.Code == "" || b.Reason == "" {
 		return errors.New("code and reason are required")
 	}
-	return nil
+	return partitionAt(b.Partition, 0)
 }
 
 // CopyFailed reports that an effect on a topic (creating it, setting its
@@ -156,7 +168,9 @@ type VerifyOrdered struct {
 func (VerifyOrdered) EventType() Type { return "VerifyOrdered" }
 
 // Validate implements [Body].
-func (b VerifyOrdered) Validate() error { return needed("up_to", len(b.UpTo)) }
+func (b VerifyOrdered) Validate() error {
+	return errors.Join(needed("up_to", len(b.UpTo)), validOffsets("up_to", b.UpTo))
+}
 
 // PartitionVerified reports that source records below UpTo and their images
 // were read on both sides and compared.
@@ -180,7 +194,10 @@ func (b PartitionVerified) Validate() error {
 	if b.Digest == "" && b.Differs == "" {
 		return errors.New("digest is required")
 	}
-	return nil
+	if b.Records < 0 {
+		return fmt.Errorf("records: want a number from 0, have %d", b.Records)
+	}
+	return partitionAt(b.Partition, b.UpTo)
 }
 
 // TopicFinished acknowledges that the topic's real configs were set on the
@@ -252,7 +269,7 @@ func (b ProducerRouted) Validate() error {
 	if b.Incarnation == "" || (b.Route != RouteSource && b.Route != RouteTarget) {
 		return errors.New(`incarnation and a route of "source" or "target" are required`)
 	}
-	return nil
+	return validOffsets("barrier", b.Barrier)
 }
 
 // ProducerLeft reports that a producer has closed with nothing unanswered.
@@ -284,7 +301,7 @@ type CopyShared struct {
 func (CopyShared) EventType() Type { return "CopyShared" }
 
 // Validate implements [Body].
-func (CopyShared) Validate() error { return nil }
+func (b CopyShared) Validate() error { return partitionAt(b.Partition, 0) }
 
 // WritersRolling is the decision from which on producers that start write to
 // the target.
@@ -306,7 +323,9 @@ type SourceQuiet struct {
 func (SourceQuiet) EventType() Type { return "SourceQuiet" }
 
 // Validate implements [Body].
-func (b SourceQuiet) Validate() error { return needed("ends", len(b.Ends)) }
+func (b SourceQuiet) Validate() error {
+	return errors.Join(needed("ends", len(b.Ends)), validOffsets("ends", b.Ends))
+}
 
 // StrayWrite reports a record that reached the source after its writers had
 // moved; it is copied, and the quiet clock starts again.
@@ -320,4 +339,4 @@ type StrayWrite struct {
 func (StrayWrite) EventType() Type { return "StrayWrite" }
 
 // Validate implements [Body].
-func (StrayWrite) Validate() error { return nil }
+func (b StrayWrite) Validate() error { return partitionAt(b.Partition, b.Offset) }

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -175,8 +174,8 @@ func ControlPartition(key string) int32 {
 func ParseDirectiveKey(s string) (DirectiveKey, error) {
 	cluster, rest, ok1 := strings.Cut(s, "/")
 	addressee, number, ok2 := cutLast(rest)
-	position, err := strconv.ParseInt(number, 10, 64)
-	if !ok1 || !ok2 || err != nil || position < 0 || cluster == "" || !strings.Contains(addressee, "/") {
+	position, ok3 := digits(number, 64)
+	if !ok1 || !ok2 || !ok3 || cluster == "" || !strings.Contains(addressee, "/") {
 		return DirectiveKey{}, fmt.Errorf("directive key %q: want cluster-id/addressee/position", s)
 	}
 	return DirectiveKey{SourceCluster: cluster, Addressee: Addressee(addressee), Position: position}, nil
@@ -191,19 +190,13 @@ type Mark struct {
 // MarkKey is the record key of a partition's mark.
 func MarkKey(partition int32) string { return "mark/" + strconv.Itoa(int(partition)) }
 
-// Validate checks a decoded directive against the key that it stood under.
-func (d Directive) Validate(k DirectiveKey) error {
-	if d.Key() != k {
-		return fmt.Errorf("directive for %s stands under key %s", d.Key(), k)
+// ParseMarkKey reads what MarkKey wrote. No directive's key can be taken for a
+// mark's: it has at least four parts.
+func ParseMarkKey(s string) (partition int32, err error) {
+	number, found := strings.CutPrefix(s, "mark/")
+	n, ok := digits(number, 32)
+	if !found || !ok || n >= ControlPartitions {
+		return 0, fmt.Errorf("mark key %q: want mark/PARTITION with a partition from 0 to %d", s, ControlPartitions-1)
 	}
-	set := 0
-	for _, have := range []bool{d.Group != nil, d.Topic != nil, d.Copy != nil, d.Pool != nil} {
-		if have {
-			set++
-		}
-	}
-	if set != 1 {
-		return errors.New("directive: want exactly one of group, topic, copy and pool")
-	}
-	return nil
+	return int32(n), nil
 }

@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -82,7 +83,7 @@ type Record struct {
 	Position int64
 	// Time is the broker's append time: used by time travel, never decided on.
 	Time time.Time
-	// Event is the decoded envelope; meaningless when Refusal is set.
+	// Event is the decoded envelope; meaningless when Refusal says foreign.
 	Event Event
 	// Body is the decoded body, nil for a type this release does not know.
 	Body Body
@@ -97,6 +98,12 @@ type Refusal struct {
 	Code string `json:"code"`
 	// Reason names the value and what would be accepted.
 	Reason string `json:"reason"`
+	// Foreign is true for what is no event at all: the record key does not
+	// match the envelope, or there is none that can be read. The others stand
+	// in the log as events and belong to its [Digest], though they change
+	// nothing: which of them a release refuses may change, which records are
+	// foreign never does.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // Error makes a Refusal usable as an error.
@@ -109,7 +116,10 @@ func New(id, migration string, stream Stream, actor Actor, at time.Time, body Bo
 	if err != nil {
 		return Event{}, err
 	}
-	kind, _ := Lookup(body.EventType())
+	kind, known := Lookup(body.EventType())
+	if !known {
+		return Event{}, fmt.Errorf("type %q is not in the catalogue of this release", body.EventType())
+	}
 	return Event{
 		ID: id, Migration: migration, Stream: stream, Type: body.EventType(), Schema: kind.Schema,
 		At: at, Actor: actor, Body: raw,

@@ -61,10 +61,7 @@ func ValidName(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
-		default:
+		if !nameByte(s[i]) {
 			return false
 		}
 	}

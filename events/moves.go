@@ -82,6 +82,15 @@ type Move struct {
 	When string
 }
 
+// Name is the row's name in its table: the type, and the condition where there
+// is one (an event may move an axis in more than one way).
+func (m Move) Name() string {
+	if m.When == "" {
+		return string(m.Type)
+	}
+	return string(m.Type) + ": " + m.When
+}
+
 func from(p ...Phase) []Phase { return p }
 
 // Moves is the transition table of an axis. The state machines are built from

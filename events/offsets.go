@@ -29,15 +29,19 @@ func ParseCopyKey(s string) (CopyKey, error) {
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" {
 		return CopyKey{}, fmt.Errorf("copy key %q: want migration/topic/partition", s)
 	}
-	p, err := strconv.ParseInt(parts[2], 10, 32)
-	if err != nil || p < 0 {
+	if !ValidName(parts[0]) || !ValidTopic(parts[1]) {
+		return CopyKey{}, fmt.Errorf("copy key %q: want the names of a migration and of a topic, have %q and %q", s, parts[0], parts[1])
+	}
+	p, ok := digits(parts[2], 32)
+	if !ok {
 		return CopyKey{}, fmt.Errorf("copy key %q: partition %q is no number from 0", s, parts[2])
 	}
 	return CopyKey{Migration: parts[0], Topic: parts[1], Partition: int32(p)}, nil
 }
 
 // Claim records, before its first use, the lineage under which an owner writes
-// one target partition. Its record key is CopyKey/claim/EPOCH/NONCE. A claim is
+// one target partition. Its record key is CopyKey/claim/EPOCH/NONCE; Claim.Key
+// builds it. A claim is
 // void if another claim of the same producer id and epoch precedes it.
 type Claim struct {
 	// ProducerID and Epoch are written in every batch of this owner; each owner
@@ -104,16 +108,16 @@ func ParseOffsetsKey(s string) (OffsetsKey, error) {
 		return bad()
 	}
 	if len(parts) == 6 {
-		epoch, err := strconv.ParseInt(parts[4], 10, 16)
-		if err != nil || parts[3] != "claim" || parts[5] == "" {
+		epoch, ok := digits(parts[4], 16)
+		if !ok || parts[3] != "claim" || parts[5] == "" {
 			return bad()
 		}
 		return OffsetsKey{Copy: copyKey, Claim: true, Epoch: int16(epoch), Nonce: parts[5]}, nil
 	}
 	left, right, _ := strings.Cut(parts[3], ".")
-	epoch, err1 := strconv.ParseInt(left, 10, 16)
-	number, err2 := strconv.ParseInt(right, 10, 32)
-	if err1 != nil || err2 != nil || epoch < 0 || number < 0 {
+	epoch, ok1 := digits(left, 16)
+	number, ok2 := digits(right, 32)
+	if !ok1 || !ok2 {
 		return bad()
 	}
 	return OffsetsKey{Copy: copyKey, Epoch: int16(epoch), Number: int(number)}, nil
