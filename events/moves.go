@@ -186,9 +186,26 @@ func Decides(k Kind, s StreamKind) Axis {
 	}
 }
 
-func moves(a Axis, t Type) bool {
-	return slices.ContainsFunc(Moves(a), func(m Move) bool { return m.Type == t })
+func moves(a Axis, t Type) bool { return len(moved[moving{a, t}]) > 0 }
+
+// moving names the moves of an axis that a type makes.
+type moving struct {
+	axis Axis
+	t    Type
 }
+
+// moved holds the transition tables in the form in which [Judge] reads them;
+// nobody writes it after this.
+var moved = func() map[moving][]Move {
+	tables := make(map[moving][]Move)
+	for _, a := range []Axis{MigrationAxis, CopyAxis, ReadersAxis, WritersAxis, RetirementAxis} {
+		for _, m := range Moves(a) {
+			at := moving{a, m.Type}
+			tables[at] = append(tables[at], m)
+		}
+	}
+	return tables
+}()
 
 // Judge is the one rule by which a command, decision or abort is accepted: it
 // depends on the event's expects, epoch and type and on the standing alone, so
@@ -209,10 +226,7 @@ func Judge(k Kind, a Axis, e Event, s Standing) string {
 		}
 	}
 	var froms []string
-	for _, m := range Moves(a) {
-		if m.Type != e.Type {
-			continue
-		}
+	for _, m := range moved[moving{a, e.Type}] {
 		if slices.Contains(m.From, s.Phase) {
 			return ""
 		}
