@@ -1,0 +1,61 @@
+# portage: everything a contributor runs. `make` lists it.
+GO ?= go
+
+# The linter is pinned, so that a change of rules is a commit of ours.
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The race detector needs a C compiler; without one the tests run all the same, and say so.
+CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
+RACE := $(if $(CC_FOUND),-race)
+
+# Folders that may hold tests on real brokers; packages are those with a test named TestReal….
+REAL_HOMES := $(wildcard testkit cluster events projector replicator agent cmd)
+REAL_PKGS = $(addprefix ./,$(sort $(patsubst %/,%,$(dir $(shell grep -rl --include='*_test.go' '^func TestReal' $(REAL_HOMES))))))
+
+.DEFAULT_GOAL := help
+.PHONY: help test check kafka kafka-fetch lint fmt cover bench demo schema
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+test: check ## format check, vet and all tests that need nothing but Go
+	@echo "race detector: $(if $(RACE),on ($(CC_FOUND)),off: no C compiler found)"
+	CGO_ENABLED=$(if $(RACE),1,0) PORTAGE_REAL= $(GO) test $(RACE) ./...
+	@echo "tiers not run by make test:"
+	@echo "  real     Apache Kafka (Java, Maven): make kafka"
+	@if grep -rqs --include='*_test.go' '^func TestBrowser' cmd deploy testkit; \
+		then echo "  browser  the dashboard in Chromium: PORTAGE_BROWSER=1 go test -run TestBrowser ./cmd/..."; \
+		else echo "  browser  has no tests yet"; fi
+
+check:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+
+kafka: kafka-fetch ## the tests on real Apache Kafka brokers (Java; Maven for the first run)
+	@echo "packages with tests on real brokers: $(REAL_PKGS)"
+	PORTAGE_REAL=1 $(GO) test -count=1 -timeout 30m -p 1 -run '^TestReal' $(REAL_PKGS)
+
+kafka-fetch: ## fetch the pinned Apache Kafka versions into .cache/kafka
+	$(GO) run ./testkit/realkafka/fetch
+
+lint: ## golangci-lint with .golangci.yml (the first run builds it)
+	$(GO) run $(GOLANGCI) run ./...
+
+fmt: ## format all Go files
+	gofmt -w .
+
+cover: ## coverage of the tests that need nothing but Go
+	@mkdir -p .cache
+	PORTAGE_REAL= $(GO) test -covermode=atomic -coverpkg=./... -coverprofile=.cache/cover.out ./...
+	$(GO) tool cover -func=.cache/cover.out | tail -n 1
+	@echo "by line: $(GO) tool cover -html=.cache/cover.out"
+
+bench: ## benchmarks; compare runs with benchstat
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+	@for dir in $(wildcard testkit/bench/*/); do echo "$(GO) run ./$$dir"; $(GO) run ./$$dir || exit 1; done
+
+demo: ## a whole migration on embedded clusters
+	$(GO) run ./cmd/portage demo
+
+schema: ## write the JSON Schemas of the events
+	$(GO) generate ./events/...
