@@ -1,0 +1,58 @@
+// Package agent is the SDK of portage: what a service embeds so that its consumers and producers can be moved from one
+// Kafka cluster to another while they run, without a record lost and without a record handled twice.
+//
+// A service says what it always said (which group, which topics, what to do with a record) and, beside it, how to reach
+// every cluster that a migration may name. From then on an instance obeys directives, small orders on the control
+// cluster, and acknowledges them. Nobody calls an instance; an instance needs no port.
+//
+//	consumer, err := agent.NewConsumer(agent.ConsumerConfig{
+//		Group: "billing", Topics: []string{"orders"}, Instance: "billing-0",
+//		Home: "old", Control: "control",
+//		Clusters: map[string]cluster.Config{"old": old, "new": next, "control": control},
+//		Handler:  func(ctx context.Context, r agent.Record) error { return bill(ctx, r.Value) },
+//	})
+//	if err != nil { … }
+//	err = consumer.Run(ctx) // until ctx ends; then drains, commits and leaves
+//
+// # Consumers
+//
+// Delivery is at least once: a record counts as handled when the handler has returned nil, and only then may its offset be
+// committed. Records of one partition are handled one after the other, partitions side by side. A handler that returns an
+// error is called again with the same record, after a pause that doubles up to a limit; its partition stands still
+// meanwhile, the others go on. A handler that wants to give a record up puts it aside itself and returns nil.
+//
+// What an instance does, by the order in its group's directive (S the source cluster, T the target):
+//
+//	source   consume on S. Protocol names portage and range are offered, so that consumers without the SDK may be members.
+//	prepare  rejoin S and join T offering portage alone: from then on brokers refuse strangers. Nothing is read from T.
+//	         Every assigned position is committed, then Prepared is acknowledged. Consuming goes on, on S.
+//	hold     the moving partitions stop: handlers in hand finish, offsets are committed, OnRevoked returns, Drained is
+//	         acknowledged. Other partitions flow on. The instance stays a member.
+//	stage    owners on T commit the cut (where to go on) under their own generation, only where what T has is absent or
+//	         lower, read it back and acknowledge Staged.
+//	target   after one heartbeat and one reading of offsets on T, both later than the order, consume on T; acknowledge
+//	         Resumed. S is left when the directive allows it.
+//
+// An order of a lower event position than the one obeyed is ignored, whatever it says. A partition is fetched from a
+// cluster only if it is assigned there, the order in force routes it there, the directive was read after joining, and the
+// last good heartbeat was sent less than min(session, rebalance timeout) ago on the monotonic clock.
+//
+// A hold is bounded. An instance whose hold expires asks for an abort in the event log and reads the log up to its own
+// request: if no decision precedes it, the switch is aborted and the instance goes back to S at once, with no orchestrator
+// alive. If a decision may precede it, the instance stays held until the directive says which.
+//
+// An instance that starts reads the directive before it joins anything, joins as it says, and reads it again after joining.
+// Without the control cluster an instance that starts is not ready and keeps trying; running ones go on as they were.
+//
+// # Producers
+//
+// A producer is idempotent: each partition's batches carry a producer id and a sequence, an unanswered batch is repeated
+// with the same sequence until it is answered, and never sent to another cluster. Which cluster it writes to is found once,
+// at the start, and holds for the life of the process: see [Producer].
+//
+// # What is decided elsewhere
+//
+// The package imports none of the state machines: services upgrade slowly, the orchestrator decides. The rules above live in
+// agent/internal/consume and agent/internal/produce, cores without I/O; this package runs them on Kafka. All exported
+// functions may be used from several goroutines at once. There is no global state, and nothing is read from the environment.
+package agent
