@@ -30,7 +30,8 @@ type failure struct {
 	name      string
 	partition int32 // counts with hasPart
 	hasPart   bool
-	message   string
+	message   string // the broker's
+	detail    string // ours, instead of the usual hint for the code
 }
 
 func (f failure) resource() string {
@@ -45,9 +46,13 @@ func (f failure) resource() string {
 
 // refused makes the error for a code in a response.
 func (c *Client) refused(code int16, f failure) error {
+	hint := f.detail
+	if hint == "" {
+		hint = hintForCode(code, f)
+	}
 	return &Error{
 		Cluster: c.name, Broker: c.brokerName(f.broker), API: f.api, Resource: f.resource(),
-		Code: code, Message: f.message, Hint: hintForCode(code, f),
+		Code: code, Message: f.message, Hint: hint,
 	}
 }
 

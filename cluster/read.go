@@ -96,7 +96,7 @@ func (c *Client) readOnce(ctx context.Context, topic string, partition int32, of
 	}
 	p := res.Partitions[0]
 	if p.Code != 0 {
-		about.message = outOfRange(p, offset)
+		about.detail = outOfRange(p, offset)
 		return Page{}, c.refused(p.Code, about)
 	}
 	page, err := decodePage(p, offset, o.Committed)
@@ -108,7 +108,7 @@ func outOfRange(p wire.FetchedPartition, offset int64) string {
 	if p.Code != 1 {
 		return ""
 	}
-	return fmt.Sprintf("offset %d, log start %d, high watermark %d", offset, p.LogStart, p.HighWatermark)
+	return fmt.Sprintf("asked for %d, the log has %d to %d: retention deleted it, or it is beyond the end", offset, p.LogStart, p.HighWatermark)
 }
 
 // decodePage decodes the batches of one partition. The first may begin below offset.

@@ -17,20 +17,28 @@ import (
 //	env:KAFKA_PASSWORD          the value of the environment variable
 //	command:vault read -field=… the standard output of the command, without trailing line breaks; words are split at
 //	                            spaces and no shell is involved
+//	literal:secret              what follows the colon, whatever it looks like
 //	anything else               the secret itself
-//
-// A literal secret that begins like a reference has to go into a file.
 type Secret string
 
 const (
 	schemeFile    = "file:"
 	schemeEnv     = "env:"
 	schemeCommand = "command:"
+	schemeLiteral = "literal:"
 
 	redacted = "[redacted]"
 	// maxSecret bounds what is read: tokens have some KB.
 	maxSecret = 1 << 20
 )
+
+// Literal returns a Secret that is value itself, even if that looks like a reference.
+func Literal(value string) Secret {
+	if scheme, _ := Secret(value).split(); scheme != "" {
+		return schemeLiteral + Secret(value)
+	}
+	return Secret(value)
+}
 
 // ErrNoSecret says that a reference leads to nothing.
 var ErrNoSecret = errors.New("the secret is empty")
@@ -61,11 +69,11 @@ func (s Secret) read(ctx context.Context) (string, error) {
 	case schemeCommand:
 		return runCommand(ctx, rest)
 	}
-	return string(s), nil
+	return rest, nil
 }
 
 func (s Secret) split() (scheme, rest string) {
-	for _, scheme := range []string{schemeFile, schemeEnv, schemeCommand} {
+	for _, scheme := range []string{schemeFile, schemeEnv, schemeCommand, schemeLiteral} {
 		if rest, ok := strings.CutPrefix(string(s), scheme); ok {
 			return scheme, rest
 		}
@@ -102,7 +110,7 @@ func trim(b []byte) string { return strings.TrimRight(string(b), "\r\n") }
 // IsReference says whether the secret is stored elsewhere.
 func (s Secret) IsReference() bool {
 	scheme, _ := s.split()
-	return scheme != ""
+	return scheme != "" && scheme != schemeLiteral
 }
 
 // String shows a reference but never a literal secret. Arguments of a command are hidden, too.
@@ -111,7 +119,7 @@ func (s Secret) String() string {
 	switch {
 	case s == "":
 		return ""
-	case scheme == "":
+	case scheme == "" || scheme == schemeLiteral:
 		return redacted
 	case scheme == schemeCommand:
 		name, _, more := strings.Cut(strings.TrimSpace(rest), " ")

@@ -101,6 +101,9 @@ func (t *TLS) pair(ctx context.Context) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
+	if strings.Contains(t.Cert, "PRIVATE KEY") {
+		return tls.Certificate{}, errors.New("tls.cert holds a private key as text, where it would be printed: put it into tls.key")
+	}
 	key := cert
 	if t.Key != "" {
 		if key, err = t.keyText(ctx); err != nil {
@@ -119,7 +122,8 @@ func (t *TLS) pair(ctx context.Context) (tls.Certificate, error) {
 
 func (t *TLS) keyText(ctx context.Context) ([]byte, error) {
 	if !t.Key.IsReference() {
-		return pemText("tls.key", string(t.Key))
+		_, value := t.Key.split()
+		return pemText("tls.key", value)
 	}
 	text, err := t.Key.Resolve(ctx)
 	if err != nil {

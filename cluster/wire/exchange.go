@@ -112,7 +112,11 @@ func (x *exchange) begin(rw io.ReadWriter) (*line, error) {
 	if x.over {
 		return nil, context.Canceled
 	}
-	x.started, x.address = true, p.address
+	x.address = p.address
+	if p.used && dead(p.socket) {
+		return nil, errStale
+	}
+	p.used, x.started = true, true
 	return &line{ReadWriter: rw, peer: p, version: x.version, offered: x.offered}, nil
 }
 
@@ -131,16 +135,29 @@ func (x *exchange) leave() {
 	}
 }
 
-// run carries out o, once more after a refresh if the chosen broker was not known yet.
+// errStale says that a pooled connection had been closed by the broker before anything was sent on it.
+var errStale = errors.New("the pooled connection is dead")
+
+// run carries out o: on another connection if the first ones were dead, and once more after a refresh if the chosen
+// broker was not known yet. Nothing was sent in either case.
 func (t *Transport) run(ctx context.Context, o order) (any, error) {
-	value, err := t.attempt(ctx, o)
-	if errors.Is(err, ErrUnknownBroker) {
-		if err := t.RefreshBrokers(ctx); err != nil {
-			return nil, err
+	refreshed := false
+	for {
+		value, err := t.attempt(ctx, o)
+		switch {
+		case errors.Is(err, errStale): // the pool has dropped it: at most as often as it has connections
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+		case errors.Is(err, ErrUnknownBroker) && !refreshed:
+			refreshed = true
+			if err := t.RefreshBrokers(ctx); err != nil {
+				return nil, err
+			}
+		default:
+			return value, err
 		}
-		value, err = t.attempt(ctx, o)
 	}
-	return value, err
 }
 
 func (t *Transport) attempt(ctx context.Context, o order) (any, error) {
@@ -176,7 +193,7 @@ func (x *exchange) explain(err error) error {
 func (t *Transport) RefreshBrokers(ctx context.Context) error {
 	// kafka-go looks at its metadata again after it has seen a CreateTopics response; that is the only way to ask
 	// for it. The request itself is an ApiVersions.
-	_, err := t.attempt(ctx, order{api: apiVersionsKey, broker: -1, body: func(l *line) (protocol.Message, error) {
+	_, err := t.run(ctx, order{api: apiVersionsKey, broker: -1, body: func(l *line) (protocol.Message, error) {
 		_, err := l.peer.ask(l, t.cfg.ClientID)
 		return &createtopics.Response{}, err
 	}})

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"net"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -24,7 +25,9 @@ func AnyVersion() Range { return Range{0, 1<<15 - 1} }
 // same goroutine of the pool, so nothing here needs a lock. It is a net.Addr: see socket.
 type peer struct {
 	address string // as dialled
-	last    int32  // last correlation id
+	socket  net.Conn
+	used    bool  // an exchange has run on the connection
+	last    int32 // last correlation id
 	offers  map[int16]Range
 }
 

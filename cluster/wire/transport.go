@@ -103,7 +103,7 @@ func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn
 		_ = conn.Close()
 		return nil, &DialError{Address: address, Stage: "TLS handshake", Err: err}
 	}
-	s := &socket{Conn: secure, owner: t, peer: &peer{address: address}}
+	s := &socket{Conn: secure, owner: t, peer: &peer{address: address, socket: secure}}
 	if !t.register(s) {
 		_ = conn.Close()
 		return nil, ErrClosed
@@ -178,6 +178,14 @@ func (s *socket) Close() error {
 	err := s.Conn.Close()
 	s.once.Do(func() { s.owner.drop(s) })
 	return err
+}
+
+// underlying returns the TCP connection beneath TLS.
+func underlying(conn net.Conn) net.Conn {
+	if secure, ok := conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return conn
 }
 
 // ErrClosed is returned by calls on a closed transport.
