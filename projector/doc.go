@@ -9,7 +9,9 @@
 //		ClusterID: c.ID(),
 //		TopicID:   func(ctx context.Context) (string, error) { return log.TopicID(ctx, c) },
 //		End:       func(ctx context.Context) (int64, error) { return log.End(ctx, c) },
-//		Reader:    func(from int64) projector.Reader { return log.NewReader(c, from) },
+//		Reader: func(from int64, topicID string) projector.Reader {
+//			return log.NewReader(c, from).Pin(topicID)
+//		},
 //		Retriable: cluster.Retriable,
 //	}
 //	store, err := projector.Open(projector.Options{Dir: dir, Logger: logger})

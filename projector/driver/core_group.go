@@ -1,0 +1,245 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
+	"github.com/portage-kafka/portage/fsm/offsetmap"
+	"github.com/portage-kafka/portage/fsm/roster"
+)
+
+// guardWant is how the guard is to stand in a group.
+type guardWant uint8
+
+const (
+	guardOut       guardWant = iota // not a member
+	guardClosed                     // beside agents, offering portage's protocol name alone
+	guardExclusive                  // alone, under its own protocol type
+)
+
+// guardsWanted says how the guards of a group are to stand on both sides. The
+// target is kept closed from the day the group's topics stand there until the
+// instances have settled on it; the source from Prepare on, and for good once
+// the switch is decided.
+func guardsWanted(m *fsm.Migration, g *fsm.Group) (source, target guardWant) {
+	if m.Phase == events.PhaseCancelling || m.Phase == events.PhaseCancelled || g.Readers == events.PhaseReleased {
+		return guardOut, guardOut
+	}
+	switch g.Readers {
+	case events.PhaseOnSource:
+		if len(g.Created) < len(g.Topics) {
+			return guardOut, guardOut
+		}
+		return guardOut, guardClosed
+	case events.PhaseOnTarget:
+		return guardClosed, guardOut
+	default:
+		return guardClosed, guardClosed
+	}
+}
+
+// snapshot is a group as the broker shows it.
+type snapshot struct {
+	// Stable is true when no rebalance is under way; membership and metadata
+	// count only then. Empty groups are not stable.
+	Stable bool
+	// Modern is true for a KIP-848 group: nothing can be concluded about it.
+	Modern  bool
+	State   string
+	Members []roster.Member
+	// Assigned maps topic/partition to the member that has it.
+	Assigned map[events.TopicOffset]string
+}
+
+// others are the members that are not the guard.
+func (s snapshot) others() []roster.Member {
+	return slices.DeleteFunc(slices.Clone(s.Members), func(m roster.Member) bool { return m.Instance == guardInstance })
+}
+
+// usable says why the snapshot proves nothing, "" if it does.
+func (s snapshot) usable() string {
+	switch {
+	case s.Modern:
+		return "the group uses the consumer protocol of KIP-848: a client without the SDK is inside"
+	case !s.Stable:
+		return "the group is " + s.State
+	}
+	return ""
+}
+
+// question builds the roster question for acknowledgements of a kind.
+func question(g *fsm.Group, s snapshot, acks []roster.Ack) roster.Question {
+	q := roster.Question{Epoch: g.Standing.Epoch, Members: s.Members, GuardInstance: guardInstance, Acks: acks}
+	if g.SourceGuard.MemberID != "" {
+		q.Guards = []string{g.SourceGuard.MemberID}
+	}
+	return q
+}
+
+func preparedAcks(g *fsm.Group) (acks []roster.Ack) {
+	for _, m := range g.Members {
+		if m.Prepared > 0 {
+			acks = append(acks, roster.Ack{Epoch: m.Prepared, Incarnation: m.Incarnation, Member: m.SourceMember})
+		}
+	}
+	return acks
+}
+
+func drainedAcks(g *fsm.Group) (acks []roster.Ack) {
+	for _, m := range g.Members {
+		if m.Drained > 0 {
+			acks = append(acks, roster.Ack{Epoch: m.Drained, Incarnation: m.Incarnation, Member: m.DrainMember})
+		}
+	}
+	return acks
+}
+
+// readyToHold says whom the hold can be ordered for, or why not yet: every
+// member of the source is the guard or has prepared, and there is one at
+// least. DESIGN §9, point 3.
+func readyToHold(g *fsm.Group, s snapshot) (members []string, why string) {
+	if why := s.usable(); why != "" {
+		return nil, why
+	}
+	if g.SourceGuard.MemberID == "" || g.TargetGuard.MemberID == "" {
+		return nil, "the guards are not in both groups yet"
+	}
+	answer := roster.Check(question(g, s, preparedAcks(g)))
+	if !answer.Complete() {
+		return nil, answer.Why()
+	}
+	for _, m := range answer.Acked {
+		members = append(members, m.ID)
+	}
+	if len(members) == 0 {
+		return nil, "no instance of the group is running: start one, or move the group without the SDK"
+	}
+	return members, ""
+}
+
+// standsStill says why the source group may still move: DESIGN §9, point 4.
+func standsStill(g *fsm.Group, s snapshot) string {
+	if why := s.usable(); why != "" {
+		return why
+	}
+	answer := roster.Check(question(g, s, drainedAcks(g)))
+	return answer.Why()
+}
+
+// drainedOffsets puts the committed offsets into the order of the group's
+// partitions. Where nothing was ever committed, the position that an instance
+// reported stands in.
+func drainedOffsets(g *fsm.Group, committed map[string]map[int32]int64) ([]events.TopicOffset, string) {
+	var list []events.TopicOffset
+	for _, t := range g.Topics {
+		for p := range t.Partitions {
+			at, ok := committed[t.Topic][p]
+			acked, known := highestProcessed(g, t.Topic, p)
+			switch {
+			case ok && at >= 0 && known && at > acked:
+				return nil, fmt.Sprintf("%s/%d is committed at %d, above what its instance has processed (%d)", t.Topic, p, at, acked)
+			case ok && at >= 0:
+			case known:
+				at = acked
+			default:
+				return nil, fmt.Sprintf("%s/%d has no committed offset and no instance named a position", t.Topic, p)
+			}
+			list = append(list, events.TopicOffset{Topic: t.Topic, Partition: p, Offset: at})
+		}
+	}
+	return list, ""
+}
+
+// highestProcessed is the highest position that instances reported for the
+// current epoch. A former owner may have reported a lower one.
+func highestProcessed(g *fsm.Group, topic string, partition int32) (int64, bool) {
+	best, found := int64(-1), false
+	for _, m := range g.Members {
+		if m.Drained != g.Standing.Epoch {
+			continue
+		}
+		for _, o := range m.Processed {
+			if o.Topic == topic && o.Partition == partition && o.Offset > best {
+				best, found = o.Offset, true
+			}
+		}
+	}
+	return best, found
+}
+
+// copies finds the map of a partition by the topic's name on the source.
+type copies func(topic string, partition int32) (offsetmap.Map, bool)
+
+// cutOf translates the drained offsets. The reason says what is waited for;
+// failed is true when waiting cannot help.
+func cutOf(g *fsm.Group, maps copies, logStarts map[string]map[int32]int64) (cut []events.CutPoint, why string, failed bool) {
+	for _, o := range g.Offsets {
+		m, ok := maps(o.Topic, o.Partition)
+		if !ok {
+			return nil, fmt.Sprintf("%s/%d has no offset map yet", o.Topic, o.Partition), false
+		}
+		at, err := m.Translate(o.Offset, logStarts[o.Topic][o.Partition])
+		if errors.Is(err, offsetmap.ErrNotYet) {
+			return nil, fmt.Sprintf("%s/%d is copied up to %d, the group is at %d", o.Topic, o.Partition, m.Watermark(), o.Offset), false
+		}
+		if err != nil {
+			return nil, fmt.Sprintf("%s/%d: %s", o.Topic, o.Partition, err), true
+		}
+		cut = append(cut, events.CutPoint{Topic: o.Topic, Partition: o.Partition, Source: o.Offset, Target: at.Offset})
+	}
+	return cut, "", false
+}
+
+// settled says on what evidence a committed switch is over, or why it is not:
+// DESIGN §9, point 8.
+func settled(g *fsm.Group, source, target snapshot, committed, ends map[string]map[int32]int64) (evidence, why string) {
+	if why := target.usable(); why != "" {
+		return "", "target: " + why
+	}
+	for _, m := range target.others() {
+		if m.Incarnation == "" {
+			return "", fmt.Sprintf("target: member %s is a client without the SDK", m.ID)
+		}
+	}
+	if source.Modern {
+		return "", "source: " + source.usable()
+	}
+	moved := 0
+	for _, t := range g.Topics {
+		for p := range t.Partitions {
+			if target.Assigned[events.TopicOffset{Topic: t.TargetTopic, Partition: p}] == "" {
+				return "", fmt.Sprintf("target: %s/%d is assigned to nobody", t.TargetTopic, p)
+			}
+			cut := cutFor(g, t.Topic, p)
+			switch at := committed[t.TargetTopic][p]; {
+			case at > cut:
+				moved++
+			case ends[t.TargetTopic][p] > cut:
+				return "", fmt.Sprintf("target: %s/%d is committed at %d, the cut, and has records up to %d", t.TargetTopic, p, at, ends[t.TargetTopic][p])
+			}
+		}
+	}
+	return fmt.Sprintf("every partition assigned; %d of %d committed past the cut, the others have nothing to read", moved, len(g.Cut)), ""
+}
+
+func cutFor(g *fsm.Group, topic string, partition int32) int64 {
+	for _, c := range g.Cut {
+		if c.Topic == topic && c.Partition == partition {
+			return c.Target
+		}
+	}
+	return -1
+}
+
+// names lists member ids for people.
+func names(ms []roster.Member) string {
+	ids := make([]string, len(ms))
+	for i, m := range ms {
+		ids[i] = m.ID
+	}
+	return strings.Join(ids, ", ")
+}

@@ -1,0 +1,31 @@
+// Package driver makes the clusters what the projection wants them to be.
+//
+// It is level-triggered: for every stream that wants something it compares the
+// row with what the brokers show, does at most one thing, and appends what it
+// did or saw as an event. It never touches a row; it meets its own event again
+// in the log like everybody else. An effect may be executed twice, late, or by
+// two orchestrators: decisions carry the version and epoch they were made for,
+// and Step lets only one of them count.
+//
+// # The loop
+//
+//	store changed ──> queue ──> look at row ──> look at brokers ──> judge (core_*.go) ──> append event
+//	      ^                                                                                  │
+//	      └──────────────────────── projector folds portage.events <─────────────────────────┘
+//
+// Beside it run the publisher, which brings portage.directives up to the
+// directives of the projection and sets the marks; the tail of portage.offsets,
+// which keeps the offset maps; and the guards, which are members of consumer
+// groups as long as their rows want them to be.
+//
+// # Purity
+//
+// What is decided lies in the core_*.go files: pure functions of a row, of what
+// was seen and of a clock value. Everything else is I/O.
+//
+// # Failures
+//
+// An effect that fails is tried again with growing pauses. What a retry cannot
+// mend is appended as CopyFailed or AbortRequested with the cause: a person
+// takes it from there, other topics and groups go on.
+package driver

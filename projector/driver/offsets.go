@@ -1,0 +1,136 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
+)
+
+// committed are a group's offsets as read from a cluster.
+type committed struct {
+	at  map[string]map[int32]int64
+	raw map[string]map[int32]cluster.Offset
+}
+
+// commit is an offset to be committed once more, with its metadata.
+type commit struct {
+	topic     string
+	partition int32
+	offset    int64
+	metadata  string
+}
+
+func (s *readers) committed(ctx context.Context, c *cluster.Client, topics map[string][]int32) (committed, error) {
+	raw, err := c.Offsets(ctx, s.g.Group, true, topics)
+	if err != nil {
+		return committed{}, err
+	}
+	out := committed{at: make(map[string]map[int32]int64), raw: raw}
+	for topic, parts := range raw {
+		out.at[topic] = make(map[int32]int64)
+		for p, o := range parts {
+			if o.At >= 0 {
+				out.at[topic][p] = o.At
+			}
+		}
+	}
+	return out, nil
+}
+
+// commits are the offsets as they stand, each with the metadata that its
+// client wrote.
+func (c committed) commits(list []events.TopicOffset) []commit {
+	out := make([]commit, len(list))
+	for i, o := range list {
+		out[i] = commit{topic: o.Topic, partition: o.Partition, offset: o.Offset, metadata: c.raw[o.Topic][o.Partition].Metadata}
+	}
+	return out
+}
+
+func sourceTopics(g *fsm.Group) map[string][]int32 {
+	out := make(map[string][]int32)
+	for _, t := range g.Topics {
+		out[t.Topic] = partitions(t.Partitions)
+	}
+	return out
+}
+
+func targetTopics(g *fsm.Group) map[string][]int32 {
+	out := make(map[string][]int32)
+	for _, t := range g.Topics {
+		out[t.TargetTopic] = partitions(t.Partitions)
+	}
+	return out
+}
+
+// lagOf is how many source offsets below the ends are not copied yet.
+func lagOf(topic string, ends map[int32]int64, maps copies) (lag int64) {
+	for p, end := range ends {
+		m, _ := maps(topic, p)
+		lag += max(0, end-m.Watermark())
+	}
+	return lag
+}
+
+// compareRecords reads the first record from each cut point on both sides: they
+// must be the same record. Where the source has none there is nothing to
+// compare.
+func (s *readers) compareRecords(ctx context.Context, cut []events.CutPoint) (string, error) {
+	for _, c := range cut {
+		from, ok, err := firstFrom(ctx, s.source, c.Topic, c.Partition, c.Source)
+		if err != nil || !ok {
+			if err != nil {
+				return "", err
+			}
+			continue
+		}
+		name := s.targetName(c.Topic)
+		m, _ := s.d.maps.of(s.g.Migration)(c.Topic, c.Partition)
+		if m.Watermark() <= from.Offset {
+			continue
+		}
+		to, ok, err := firstFrom(ctx, s.target, name, c.Partition, c.Target)
+		if err != nil {
+			return "", err
+		}
+		if !ok || !sameRecord(from, to) {
+			return fmt.Sprintf("%s/%d: source record %d and the target's from %d on are not the same record", c.Topic, c.Partition, from.Offset, c.Target), nil
+		}
+	}
+	return "", nil
+}
+
+// firstFrom is the first committed record at or above an offset.
+func firstFrom(ctx context.Context, c *cluster.Client, topic string, partition int32, offset int64) (cluster.Record, bool, error) {
+	for {
+		page, err := c.Read(ctx, topic, partition, offset, cluster.ReadOptions{Committed: true, MaxBytes: 1 << 20})
+		if err != nil {
+			return cluster.Record{}, false, err
+		}
+		if len(page.Records) > 0 {
+			return page.Records[0], true, nil
+		}
+		if page.Next <= offset {
+			return cluster.Record{}, false, nil
+		}
+		offset = page.Next
+	}
+}
+
+// sameRecord compares key, value and headers; times may differ where a source
+// writes its own.
+func sameRecord(a, b cluster.Record) bool {
+	if !bytes.Equal(a.Key, b.Key) || !bytes.Equal(a.Value, b.Value) || (a.Key == nil) != (b.Key == nil) || (a.Value == nil) != (b.Value == nil) || len(a.Headers) != len(b.Headers) {
+		return false
+	}
+	for i := range a.Headers {
+		if a.Headers[i].Key != b.Headers[i].Key || !bytes.Equal(a.Headers[i].Value, b.Headers[i].Value) {
+			return false
+		}
+	}
+	return true
+}
