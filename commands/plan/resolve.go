@@ -1,0 +1,292 @@
+package plan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
+)
+
+// Cluster is what resolving a plan asks of a cluster; *cluster.Client is one.
+type Cluster interface {
+	Name() string
+	ID() string
+	Topics(ctx context.Context, names ...string) (map[string]cluster.Topic, error)
+	TopicConfigs(ctx context.Context, topic string) (map[string]cluster.ConfigValue, error)
+	ListOffsets(ctx context.Context, topic string, partitions []int32, at int64) (map[int32]int64, error)
+	Groups(ctx context.Context) ([]cluster.GroupListing, error)
+	DescribeGroup(ctx context.Context, group string) (cluster.Group, error)
+	Offsets(ctx context.Context, group string, stable bool, topics map[string][]int32) (map[string]map[int32]cluster.Offset, error)
+	Brokers(ctx context.Context) ([]cluster.Broker, int32, error)
+}
+
+// Clusters finds a cluster by its name; the error says what is wrong with its
+// configuration or connection.
+type Clusters func(ctx context.Context, name string) (Cluster, error)
+
+// Resolved is a plan with everything that the clusters had to add.
+type Resolved struct {
+	Plan    *Plan
+	Source  events.ClusterRef
+	Targets []events.ClusterRef
+	// Topics and Groups are in the plan's order.
+	Topics []ResolvedTopic
+	Groups []ResolvedGroup
+	// Hash is the SHA-256 of all of the above in canonical JSON, in hex.
+	Hash string
+}
+
+// ResolvedTopic is a topic's plan event under its name on the source.
+type ResolvedTopic struct {
+	Name string              `json:"name"`
+	Body events.TopicPlanned `json:"body"`
+}
+
+// ResolvedGroup is a group's plan event under its name.
+type ResolvedGroup struct {
+	Name string              `json:"name"`
+	Body events.GroupPlanned `json:"body"`
+}
+
+// Resolve checks a plan against its clusters. It writes nothing. The error is
+// a Problems, or what failed while asking.
+func Resolve(ctx context.Context, p *Plan, clusters Clusters) (*Resolved, error) {
+	r := &resolver{Resolved: &Resolved{Plan: p}, opened: make(map[string]Cluster)}
+	r.open(ctx, clusters)
+	if len(r.problems) > 0 {
+		return nil, r.problems.OrNil()
+	}
+	if err := r.topics(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.groups(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.problems.OrNil(); err != nil {
+		return nil, err
+	}
+	return r.Resolved, r.hash()
+}
+
+type resolver struct {
+	*Resolved
+	source   Cluster
+	opened   map[string]Cluster
+	problems Problems
+}
+
+func (r *resolver) bad(field, reason, fix string) {
+	r.problems = append(r.problems, r.Plan.problem(field, reason, fix))
+}
+
+func (r *resolver) open(ctx context.Context, clusters Clusters) {
+	source, err := clusters(ctx, r.Plan.Source)
+	if err != nil {
+		r.bad("source", err.Error(), "")
+		return
+	}
+	r.source = source
+	r.Source = events.ClusterRef{Name: r.Plan.Source, ID: source.ID()}
+	for i, name := range r.Plan.Targets {
+		at := fmt.Sprintf("targets[%d]", i)
+		c, err := clusters(ctx, name)
+		switch {
+		case err != nil:
+			r.bad(at, err.Error(), "")
+		case c.ID() == source.ID():
+			r.bad(at, fmt.Sprintf("%q is the source %q under another name (cluster id %s)", name, r.Plan.Source, c.ID()), "name another cluster")
+		default:
+			r.opened[name] = c
+			r.Targets = append(r.Targets, events.ClusterRef{Name: name, ID: c.ID()})
+		}
+	}
+}
+
+func (r *resolver) topics(ctx context.Context) error {
+	all, err := r.source.Topics(ctx)
+	if err != nil {
+		return fmt.Errorf("list the topics of %s: %w", r.source.Name(), err)
+	}
+	for i, t := range r.Plan.Topics {
+		at := fmt.Sprintf("topics[%d]", i)
+		have, ok := all[t.Name]
+		if !ok {
+			r.bad(at+".name", fmt.Sprintf("topic %q is not on %s", t.Name, r.source.Name()), nearest(t.Name, all))
+			continue
+		}
+		if have.Internal || strings.HasPrefix(t.Name, "portage.") {
+			r.bad(at+".name", fmt.Sprintf("topic %q is internal", t.Name), "leave it out")
+			continue
+		}
+		body, err := r.topic(ctx, at, t, have)
+		if err != nil {
+			return err
+		}
+		r.Topics = append(r.Topics, ResolvedTopic{Name: t.Name, Body: body})
+	}
+	return nil
+}
+
+func (r *resolver) topic(ctx context.Context, at string, t Topic, have cluster.Topic) (events.TopicPlanned, error) {
+	target := r.opened[t.Target]
+	configs, err := r.source.TopicConfigs(ctx, t.Name)
+	if err != nil {
+		return events.TopicPlanned{}, fmt.Errorf("read the configs of %s: %w", t.Name, err)
+	}
+	body := events.TopicPlanned{
+		Source: r.Source, TopicID: hex.EncodeToString(have.ID[:]), Partitions: int32(len(have.Partitions)),
+		Target: events.ClusterRef{Name: t.Target, ID: target.ID()}, TargetTopic: t.TargetName,
+		ReplicationFactor: t.ReplicationFactor, Configs: make(map[string]string),
+	}
+	for name, v := range configs {
+		if !v.Default {
+			body.Configs[name] = v.Value
+		}
+	}
+	listed, _, err := target.Brokers(ctx)
+	if err != nil {
+		return body, fmt.Errorf("count the brokers of %s: %w", target.Name(), err)
+	}
+	brokers := len(listed)
+	if body.ReplicationFactor > brokers {
+		r.bad(at+".replication_factor", fmt.Sprintf("%d, %s has %d brokers", body.ReplicationFactor, target.Name(), brokers), "use at most that")
+	}
+	if body.ReplicationFactor == 0 {
+		body.ReplicationFactor = min(replicas(have), brokers)
+	}
+	body.Existing, err = r.existing(ctx, at, target, body)
+	return body, err
+}
+
+func replicas(t cluster.Topic) int {
+	most := 1
+	for _, p := range t.Partitions {
+		most = max(most, len(p.Replicas))
+	}
+	return most
+}
+
+// existing looks at a topic that stands on the target already.
+func (r *resolver) existing(ctx context.Context, at string, target Cluster, body events.TopicPlanned) (bool, error) {
+	there, err := target.Topics(ctx, body.TargetTopic)
+	if err != nil {
+		return false, fmt.Errorf("look for %s on %s: %w", body.TargetTopic, target.Name(), err)
+	}
+	have, ok := there[body.TargetTopic]
+	if !ok {
+		return false, nil
+	}
+	if n := int32(len(have.Partitions)); n != body.Partitions {
+		r.bad(at, fmt.Sprintf("topic %q has %d partitions on %s and %d on %s", body.TargetTopic, n, target.Name(), body.Partitions, r.source.Name()), "delete it there, or give the topic another target_name")
+		return true, nil
+	}
+	ends, err := target.ListOffsets(ctx, body.TargetTopic, numbers(body.Partitions), cluster.Latest)
+	if err != nil {
+		return true, fmt.Errorf("read the ends of %s on %s: %w", body.TargetTopic, target.Name(), err)
+	}
+	for _, end := range ends {
+		if end > 0 {
+			r.bad(at, fmt.Sprintf("topic %q exists on %s and is not empty", body.TargetTopic, target.Name()), "delete it there, or give the topic another target_name")
+			return true, nil
+		}
+	}
+	return true, nil
+}
+
+func numbers(n int32) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(i)
+	}
+	return out
+}
+
+// groups finds out which of the plan's topics each group reads.
+func (r *resolver) groups(ctx context.Context) error {
+	for i, name := range r.Plan.Groups {
+		at := fmt.Sprintf("groups[%d]", i)
+		reads, err := GroupTopics(ctx, r.source, name)
+		if err != nil {
+			return err
+		}
+		body := events.GroupPlanned{Source: r.Source}
+		for _, t := range r.Topics {
+			if !slices.Contains(reads, t.Name) {
+				continue
+			}
+			if len(body.Topics) > 0 && body.Target != t.Body.Target {
+				r.bad(at, fmt.Sprintf("the topics of group %q go to several targets (%s to %s, %s to %s)", name, body.Topics[0], body.Target.Name, t.Name, t.Body.Target.Name), "let them go to one")
+				break
+			}
+			body.Topics, body.Target = append(body.Topics, t.Name), t.Body.Target
+		}
+		switch {
+		case len(reads) == 0:
+			r.bad(at, fmt.Sprintf("group %q has neither members nor committed offsets on %s", name, r.source.Name()), "mend its name, or leave it out")
+		case len(body.Topics) == 0:
+			r.bad(at, fmt.Sprintf("group %q reads none of the plan's topics (it reads %s)", name, strings.Join(reads, ", ")), "leave it out, or add its topics")
+		default:
+			r.Groups = append(r.Groups, ResolvedGroup{Name: name, Body: body})
+		}
+	}
+	return nil
+}
+
+// hash pins what will be created.
+func (r *resolver) hash() error {
+	raw, err := json.Marshal(struct {
+		Migration, Strategy, Owner string
+		Source                     events.ClusterRef
+		Targets                    []events.ClusterRef
+		Topics                     []ResolvedTopic
+		Groups                     []ResolvedGroup
+		Steps                      []events.Step
+		Policy                     events.Policy
+	}{r.Plan.Migration, r.Plan.Strategy, r.Plan.Owner, r.Source, r.Targets, r.Topics, r.Groups, r.Plan.Steps, r.Plan.Policy.body()})
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(raw)
+	r.Hash = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// Stamp gives an event its id, actor and time; the caller knows them.
+type Stamp func(stream events.Stream, body events.Body) (events.Event, error)
+
+// Events are the events that create the migration, in the order in which they
+// are to be appended. Each is the first of its stream.
+func (r *Resolved) Events(stamp Stamp) ([]events.Event, error) {
+	var out []events.Event
+	add := func(stream events.Stream, body events.Body) error {
+		e, err := stamp(stream, body)
+		if err != nil {
+			return err
+		}
+		e.Expects = new(uint64)
+		out = append(out, e)
+		return nil
+	}
+	for _, t := range r.Topics {
+		if err := add(events.TopicStream(t.Name), t.Body); err != nil {
+			return nil, err
+		}
+	}
+	for _, g := range r.Groups {
+		if err := add(events.GroupStream(g.Name), g.Body); err != nil {
+			return nil, err
+		}
+	}
+	err := add(events.MigrationStream, events.MigrationCreated{
+		Hash: r.Hash, Machine: fsm.Version, Topics: len(r.Topics), Groups: len(r.Groups), Source: r.Source, Targets: r.Targets,
+		Strategy: r.Plan.Strategy, Steps: r.Plan.Steps, Policy: r.Plan.Policy.body(), Owner: r.Plan.Owner,
+	})
+	return out, err
+}
