@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,11 +15,7 @@ import (
 // version of req. Error codes inside the response are the caller's to read.
 func (t *Transport) Any(ctx context.Context, broker int32, req kmsg.Request, want Range) (kmsg.Response, error) {
 	o := order{api: req.Key(), broker: broker, body: func(l *line) (protocol.Message, error) {
-		offers, err := l.peer.ask(l, t.cfg.ClientID)
-		if err != nil {
-			return nil, err
-		}
-		v, err := choose(req.Key(), offers, req.MaxVersion(), want)
+		v, err := choose(req.Key(), l.peer.offers, req.MaxVersion(), want)
 		if err != nil {
 			return &reply{api: req.Key(), err: err}, nil
 		}
@@ -36,8 +33,7 @@ func (t *Transport) Any(ctx context.Context, broker int32, req kmsg.Request, wan
 // Versions returns the APIs that a broker (−1: any) offers, by key.
 func (t *Transport) Versions(ctx context.Context, broker int32) (map[int16]Range, error) {
 	value, err := t.run(ctx, order{api: apiVersionsKey, broker: broker, body: func(l *line) (protocol.Message, error) {
-		offers, err := l.peer.ask(l, t.cfg.ClientID)
-		return &reply{api: apiVersionsKey, value: offers}, err
+		return &reply{api: apiVersionsKey, value: maps.Clone(l.peer.offers)}, nil
 	}})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -92,6 +93,9 @@ func (x *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if !stop() { // the deadline was or will be moved into the past: the connection cannot be used again
 		return nil, context.Cause(x.ctx)
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) { // the socket's clock runs a little ahead of the context's
+		err = context.DeadlineExceeded
+	}
 	if err != nil {
 		return nil, &ExchangeError{Address: l.address, Err: err}
 	}
@@ -113,7 +117,7 @@ func (x *exchange) begin(rw io.ReadWriter) (*line, error) {
 		return nil, context.Canceled
 	}
 	x.address = p.address
-	if p.used && dead(p.socket) {
+	if p.used && dead(p.conn) {
 		return nil, errStale
 	}
 	p.used, x.started = true, true
@@ -191,11 +195,10 @@ func (x *exchange) explain(err error) error {
 
 // RefreshBrokers makes the pool ask for the list of brokers now and waits for the answer.
 func (t *Transport) RefreshBrokers(ctx context.Context) error {
-	// kafka-go looks at its metadata again after it has seen a CreateTopics response; that is the only way to ask
-	// for it. The request itself is an ApiVersions.
-	_, err := t.run(ctx, order{api: apiVersionsKey, broker: -1, body: func(l *line) (protocol.Message, error) {
-		_, err := l.peer.ask(l, t.cfg.ClientID)
-		return &createtopics.Response{}, err
+	// kafka-go looks at its metadata again after it has seen a CreateTopics response; that is the only way to ask for
+	// it. No request is sent for this one.
+	_, err := t.run(ctx, order{api: apiVersionsKey, broker: -1, body: func(*line) (protocol.Message, error) {
+		return &createtopics.Response{}, nil
 	}})
 	return err
 }

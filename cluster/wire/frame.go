@@ -118,26 +118,24 @@ func (r *reader) int64() int64 {
 	return 0
 }
 
-// string reads a string; null reads as empty.
-func (r *reader) string() string {
-	if n := r.int16(); n > 0 {
-		return string(r.take(int(n)))
+// size reads a length that may be null (−1, read as 0); anything below that is malformed.
+func (r *reader) size(n int64) int {
+	if n < -1 {
+		r.bad = true
 	}
-	return ""
+	return int(max(n, 0))
 }
 
-// bytes reads a byte array without a copy; null reads as nil.
-func (r *reader) bytes() []byte {
-	if n := r.int32(); n > 0 {
-		return r.take(int(n))
-	}
-	return nil
-}
+// string reads a string; null reads as empty.
+func (r *reader) string() string { return string(r.take(r.size(int64(r.int16())))) }
+
+// bytes reads a byte array without a copy; null reads as empty.
+func (r *reader) bytes() []byte { return r.take(r.size(int64(r.int32()))) }
 
 // each runs f for every element of an array; null reads as empty. It stops at the end of the bytes, so an absurd count
 // costs nothing.
 func (r *reader) each(f func()) {
-	for n := r.int32(); n > 0 && !r.bad; n-- {
+	for n := r.size(int64(r.int32())); n > 0 && !r.bad; n-- {
 		f()
 	}
 }

@@ -25,10 +25,10 @@ func AnyVersion() Range { return Range{0, 1<<15 - 1} }
 // same goroutine of the pool, so nothing here needs a lock. It is a net.Addr: see socket.
 type peer struct {
 	address string // as dialled
-	socket  net.Conn
-	used    bool  // an exchange has run on the connection
-	last    int32 // last correlation id
-	offers  map[int16]Range
+	conn    net.Conn
+	used    bool            // an exchange has run on the connection
+	last    int32           // last correlation id
+	offers  map[int16]Range // by API key, as the broker said when the connection began
 }
 
 // Network is net.Addr.
@@ -40,29 +40,6 @@ func (p *peer) String() string { return p.address }
 func (p *peer) correlation() int32 {
 	p.last++
 	return p.last
-}
-
-// ask returns what the broker offers; the answer is kept as long as the connection lives. Version 0 of ApiVersions is
-// understood by every broker.
-func (p *peer) ask(l *line, clientID string) (map[int16]Range, error) {
-	if p.offers != nil {
-		return p.offers, nil
-	}
-	req := kmsg.NewPtrApiVersionsRequest()
-	resp, err := call(l, clientID, req)
-	if err != nil {
-		return nil, err
-	}
-	r := resp.(*kmsg.ApiVersionsResponse)
-	if r.ErrorCode != 0 {
-		return nil, fmt.Errorf("ApiVersions: error code %d", r.ErrorCode)
-	}
-	offers := make(map[int16]Range, len(r.ApiKeys))
-	for _, k := range r.ApiKeys {
-		offers[k.ApiKey] = Range{k.MinVersion, k.MaxVersion}
-	}
-	p.offers = offers
-	return offers, nil
 }
 
 // choose returns the highest version in all three ranges: the broker's, the codec's (0…codec) and the caller's.

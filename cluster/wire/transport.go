@@ -103,7 +103,7 @@ func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn
 		_ = conn.Close()
 		return nil, &DialError{Address: address, Stage: "TLS handshake", Err: err}
 	}
-	s := &socket{Conn: secure, owner: t, peer: &peer{address: address, socket: secure}}
+	s := &socket{Conn: secure, owner: t, peer: &peer{address: address, conn: secure}}
 	if !t.register(s) {
 		_ = conn.Close()
 		return nil, ErrClosed
@@ -161,32 +161,6 @@ func (t *Transport) Connections() int {
 
 // Bootstrap names the addresses that the transport starts from, for messages.
 func (t *Transport) Bootstrap() string { return strings.Join(t.cfg.Bootstrap, ", ") }
-
-// socket is one connection; its RemoteAddr is the *peer, which is how the peer reaches the message that runs on it.
-type socket struct {
-	net.Conn
-	owner *Transport
-	peer  *peer
-	once  sync.Once
-}
-
-// RemoteAddr returns the *peer: of all that a net.Conn has, kafka-go's protocol.Conn passes this on unchanged.
-func (s *socket) RemoteAddr() net.Addr { return s.peer }
-
-// Close closes the connection and takes it off the transport's books.
-func (s *socket) Close() error {
-	err := s.Conn.Close()
-	s.once.Do(func() { s.owner.drop(s) })
-	return err
-}
-
-// underlying returns the TCP connection beneath TLS.
-func underlying(conn net.Conn) net.Conn {
-	if secure, ok := conn.(*tls.Conn); ok {
-		return secure.NetConn()
-	}
-	return conn
-}
 
 // ErrClosed is returned by calls on a closed transport.
 var ErrClosed = errors.New("the client is closed")
