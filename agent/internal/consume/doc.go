@@ -2,13 +2,13 @@
 // that happened and what time it is, and returns what is to be done, in order. The same inputs at the same times give the
 // same outputs.
 //
-//	        directives, group events, closed lanes, read events
-//	                            │ Input
-//	                      ┌─────▼─────┐
-//	                      │   Core    │  order · two sides · lanes · hold
-//	                      └─────┬─────┘
-//	                            │ Action
-//	   member requests, lanes to open and shut, events to append, hooks to call
+//	     directives, group events, closed lanes, read events
+//	                         │ Input
+//	                   ┌─────▼─────┐
+//	                   │   Core    │  order · two sides · lanes · hold
+//	                   └─────┬─────┘
+//	                         │ Action
+//	member requests, lanes to open and shut, events to append, hooks to call
 //
 // Words. A side is one of the two clusters of a switch and the instance's membership there. A lane is the right to handle
 // one partition from one side in one generation; a partition has one lane at a time. The order is the directive in force.
