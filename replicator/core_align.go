@@ -1,0 +1,189 @@
+package replicator
+
+import (
+	"slices"
+
+	"github.com/portage-kafka/portage/cluster/batch"
+)
+
+// entry is a record of ours on the target whose origin is looked for.
+type entry struct {
+	at     int64
+	digest batch.Digest
+	order  int64 // of the owner that wrote it, see lineage.order
+}
+
+// aligner finds the origins of entries by reading the source along. Both sides
+// have the same order, so the next entry is the image of the next source
+// record, except that compaction or retention may have removed origins since:
+// then as many entries may be passed over as source offsets are missing, but
+// none that equals a record that has its image already: that is a second copy.
+type aligner struct {
+	entries []entry
+	done    int                       // entries with a known fate
+	seen    map[batch.Digest]struct{} // of records that have an image
+	known   int64                     // source offsets below have their images in the map
+	next    int64                     // source offset that is expected next
+	missing int64                     // offsets since the last match that nothing accounts for
+}
+
+// match finds the image of a source record among the next entries. over is
+// true when no entry is left that could be it: the copy had not come so far.
+func (a *aligner) match(d batch.Digest) (at int64, found, over bool) {
+	for i, e := range a.entries[a.done:] {
+		if e.digest == d {
+			a.seen[d] = struct{}{}
+			a.done += i + 1
+			a.missing = 0
+			return e.at, true, false
+		}
+		if int64(i) >= a.missing || a.copied(e) {
+			return 0, false, false
+		}
+	}
+	return 0, false, true
+}
+
+// copied says that an entry equals one that was matched.
+func (a *aligner) copied(e entry) bool {
+	_, known := a.seen[e.digest]
+	return known
+}
+
+// orphans says whether all entries that are left can be images of records that
+// the source no longer has.
+func (a *aligner) orphans() bool {
+	left := a.entries[a.done:]
+	return int64(len(left)) <= a.missing && !slices.ContainsFunc(left, a.copied)
+}
+
+// pass notes that reading goes on at an offset; what lies before it and was not
+// seen counts as missing unless it is accounted for.
+func (a *aligner) pass(to int64, accounted bool) {
+	if to > a.next && !accounted {
+		a.missing += to - a.next
+	}
+	a.next = max(a.next, to)
+}
+
+// beginAlign starts to read the source where the unpublished batches of the
+// owners that wrote the entries may begin: an owner had published its map up to
+// what it had sent before. Mostly that is the end of the map. Where it is not,
+// what lies between has its images already, and an entry that equals one of
+// them is a late second copy.
+func (c *core) beginAlign() {
+	r := &c.resolve
+	known, _ := c.ledger.end()
+	from := known
+	for _, e := range r.align.entries {
+		from = min(from, c.publishedBy(e.order, from))
+	}
+	r.align.known, r.align.next = known, known
+	r.align.seen = make(map[batch.Digest]struct{}, len(r.align.entries))
+	r.state, r.from = askSource, max(from, r.sourceStart)
+}
+
+// publishedBy is the watermark that an owner had published last, or otherwise
+// if it had published none.
+func (c *core) publishedBy(order, otherwise int64) int64 {
+	at, found := int64(0), false
+	for _, b := range c.claims.blocks {
+		if c.claims.lineage.order(b.ProducerID, b.Epoch) == order {
+			at, found = max(at, b.Watermark), true
+		}
+	}
+	if !found {
+		return otherwise
+	}
+	return at
+}
+
+// sourceRead takes source records from ask.from on, as fetched.
+func (c *core) sourceRead(p page) {
+	r := &c.resolve
+	before := r.from
+	for _, s := range p.steps(r.from, 0) {
+		if c.phase != resolving || r.state != askSource {
+			return
+		}
+		c.alignBatch(s)
+		r.from = s.next
+	}
+	if c.phase != resolving || r.state != askSource {
+		return
+	}
+	if r.from == before || r.from >= p.stable {
+		c.exhausted(p)
+	}
+}
+
+// alignBatch compares one source batch with the entries.
+func (c *core) alignBatch(s step) {
+	a := &c.resolve.align
+	a.pass(s.from, false)
+	switch s.class {
+	case batch.Skip:
+		a.pass(s.next, s.b.Count() > 0) // markers and aborted data are accounted for, emptied batches are not
+		return
+	case batch.Refuse:
+		c.halt(CodeRefusedBatch, s.from, s.next, "source offset %d: %s", s.from, s.reason)
+		return
+	}
+	records, err := s.b.Records()
+	if err != nil {
+		c.halt(CodeRefusedBatch, s.from, s.next, "source: %v", err)
+		return
+	}
+	for _, rec := range records {
+		if rec.Offset < s.from {
+			continue
+		}
+		if rec.Offset < a.known {
+			a.seen[c.digests.Record(rec)] = struct{}{}
+			continue
+		}
+		a.pass(rec.Offset, false)
+		if !c.alignRecord(rec) {
+			return
+		}
+		a.pass(rec.Offset+1, true)
+	}
+	a.pass(s.next, false)
+}
+
+// alignRecord compares one source record and says whether to go on.
+func (c *core) alignRecord(rec batch.Record) bool {
+	a := &c.resolve.align
+	at, found, over := a.match(c.digests.Record(rec))
+	switch {
+	case found:
+		if err := c.ledger.add([]stretch{{rec.Offset, 1}}, at, rec.Offset+1); err != nil {
+			c.haltHere(CodeDiverged, "align the target with the source: %v; copy the topic anew", err)
+			return false
+		}
+		c.ledger.roll(c.blockRuns)
+		if a.done < len(a.entries) {
+			return true
+		}
+		c.resolved()
+		return false
+	case over:
+		c.resolved()
+		return false
+	}
+	c.haltHere(CodeDiverged, "target offset %d holds a record that source offset %d should be the origin of, but they differ; copy the topic anew",
+		a.entries[a.done].at, rec.Offset)
+	return false
+}
+
+// exhausted ends the alignment at the end of the source.
+func (c *core) exhausted(p page) {
+	a := &c.resolve.align
+	a.pass(p.stable, false)
+	if !a.orphans() {
+		c.haltHere(CodeDiverged, "the target holds %d records from offset %d on that the source, read to %d, does not have, or has once; copy the topic anew",
+			len(a.entries)-a.done, a.entries[a.done].at, p.stable)
+		return
+	}
+	c.resolved()
+}

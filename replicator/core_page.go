@@ -1,0 +1,49 @@
+package replicator
+
+import "github.com/portage-kafka/portage/cluster/batch"
+
+// page is what a read-committed fetch of the source partition returned.
+type page struct {
+	// high is the high watermark, stable the last stable offset, start the log
+	// start (-1: the broker does not say).
+	high, stable, start int64
+	aborted             []batch.Aborted
+	records             []byte
+	// first is true if the broker was bound to return at least one batch of
+	// this partition, however large: nothing then means that there is none.
+	first bool
+}
+
+// step is one batch of a page and what to do with it.
+type step struct {
+	b      batch.Batch
+	class  batch.Class
+	reason string
+	// from is the first offset that counts: the batch's base, or where reading
+	// began inside of it. next is where reading goes on.
+	from, next int64
+}
+
+// steps judges the batches of a page that was read from an offset. Batches that
+// end below it are left out; a batch that cannot be copied ends the list.
+func (p page) steps(from int64, maxBytes int) []step {
+	var out []step
+	filter := batch.NewFilter(p.aborted)
+	for b, rest := batch.Split(p.records); b != nil; b, rest = batch.Split(rest) {
+		class, reason := batch.Classify(b, batch.Case{Aborted: filter.Aborted(b), Limit: maxBytes})
+		if class == batch.Refuse {
+			at := max(from, b.BaseOffset())
+			return append(out, step{b: b, class: class, reason: reason, from: at, next: at + 1})
+		}
+		if b.NextOffset() <= from {
+			continue
+		}
+		s := step{b: b, class: class, reason: reason, from: max(from, b.BaseOffset()), next: b.NextOffset()}
+		if class == batch.Pass && s.from > b.BaseOffset() {
+			s.class = batch.Reencode
+		}
+		out = append(out, s)
+		from = s.next
+	}
+	return out
+}

@@ -1,0 +1,236 @@
+package replicator
+
+import (
+	"github.com/portage-kafka/portage/cluster/batch"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm/offsetmap"
+)
+
+// bounds are the edges of both logs at the begin of a resolve.
+type bounds struct {
+	// sourceStart is the source's log start.
+	sourceStart int64
+	// targetStart is the target's log start, targetEnd its log end, which its
+	// high watermark has reached: only then does "not there" mean absent, for a
+	// batch may be in the log above the high watermark.
+	targetStart, targetEnd int64
+	// maxBytes is the target's max.message.bytes.
+	maxBytes int
+}
+
+// resolver finds out what stands on the target above the map.
+type resolver struct {
+	state askKind
+	bounds
+	from  int64 // the next offset to read, on the target or on the source
+	align aligner
+	// informed is true once the claims were read again to judge a stranger.
+	informed bool
+	// found counts batches of our own lineage and epoch, stale those of former
+	// epochs that a recheck met; doubled is where the first stale one stands.
+	found, stale int
+	doubled      int64
+}
+
+func (r *resolver) ask() ask { return ask{kind: r.state, from: r.from} }
+
+// beginResolve starts from the edges of both logs.
+func (c *core) beginResolve() { c.resolve = resolver{state: askBounds} }
+
+// again starts a resolve anew after an answer that made no sense any more (a
+// log start has moved).
+func (c *core) again() {
+	if c.phase == resolving || c.phase == rechecking {
+		c.attempt++
+		c.beginResolve()
+	}
+}
+
+// bounded takes the edges of both logs.
+func (c *core) bounded(b bounds) {
+	r := &c.resolve
+	r.bounds, c.maxBytes = b, b.maxBytes
+	if c.phase == resolving && !c.continueMap() {
+		return
+	}
+	if source, _ := c.ledger.end(); c.ledger.expected > b.targetEnd {
+		c.halt(CodeDiverged, source, source, "the target ends at %d, but records up to %d were acknowledged there: it has lost data; copy the topic anew",
+			b.targetEnd, c.ledger.expected)
+		return
+	}
+	r.state, r.from = askTarget, max(c.ledger.expected, b.targetStart)
+	c.scanned()
+}
+
+// continueMap begins the owner's first block where the published map ends.
+func (c *core) continueMap() bool {
+	k, r := &c.claims, &c.resolve
+	source, target := r.sourceStart, r.targetStart
+	if len(k.blocks) > 0 {
+		m, err := mergeBlocks(k.lineage, k.blocks)
+		if err != nil {
+			c.halt(CodeDiverged, m.Watermark(), m.Watermark(), "the published offset map is unusable: %v; copy the topic anew", err)
+			return false
+		}
+		source, target = m.Watermark(), m.TargetEnd()
+	}
+	if err := c.ledger.begin(nextNumber(k.blocks, k.mine.Epoch), source, target); err != nil {
+		c.halt(CodeFailed, source, source, "%v", err)
+		return false
+	}
+	for _, b := range k.blocks {
+		c.ledger.expected = max(c.ledger.expected, b.TargetEnd)
+	}
+	return true
+}
+
+// mergeBlocks joins the published blocks of all owners.
+func mergeBlocks(l lineage, blocks []events.Block) (offsetmap.Map, error) {
+	var all []offsetmap.Block
+	for _, b := range blocks {
+		m, err := offsetmap.Unpack(b.Runs)
+		if err != nil {
+			return offsetmap.Map{}, err
+		}
+		all = append(all, offsetmap.Block{Epoch: l.order(b.ProducerID, b.Epoch), Number: int64(b.Number), Map: m})
+	}
+	return offsetmap.Merge(all)
+}
+
+// nextNumber is the number of an owner's first block. It is 0, but after a
+// change of the producer id the epochs, and so the keys of blocks, come again.
+func nextNumber(blocks []events.Block, epoch int16) int {
+	n := 0
+	for _, b := range blocks {
+		if b.Epoch == epoch {
+			n = max(n, b.Number+1)
+		}
+	}
+	return n
+}
+
+// targetRead takes what stands on the target from ask.from on.
+func (c *core) targetRead(records []byte) {
+	r := &c.resolve
+	before := r.from
+	for b, rest := batch.Split(records); b != nil && r.from < r.targetEnd; b, rest = batch.Split(rest) {
+		if err := b.Check(); err != nil {
+			c.haltHere(CodeDiverged, "the target holds a batch that cannot be read: %v; copy the topic anew", err)
+			return
+		}
+		if b.NextOffset() <= r.from {
+			continue
+		}
+		if !c.judge(b) {
+			return
+		}
+		r.from = b.NextOffset()
+	}
+	if r.from == before { // a read returns at least one batch while there are any
+		r.from = r.targetEnd
+	}
+	c.scanned()
+}
+
+// haltHere halts at the end of the map.
+func (c *core) haltHere(code, format string, args ...any) {
+	source, _ := c.ledger.end()
+	c.halt(code, source, source, format, args...)
+}
+
+// judge looks at one batch on the target and says whether to read on.
+func (c *core) judge(b batch.Batch) bool {
+	p := b.Producer()
+	switch {
+	case b.Count() == 0:
+		return true
+	case !c.claims.lineage.mine(p.ID):
+		return c.judgeForeign(b)
+	case c.newer(p):
+		c.phase = fenced
+		return false
+	case c.phase == rechecking:
+		return c.judgeOwn(b)
+	default:
+		return c.collect(b)
+	}
+}
+
+// newer says that a batch was written by a later owner.
+func (c *core) newer(p batch.Producer) bool {
+	l, mine := c.claims.lineage, c.claims.mine
+	return l.order(p.ID, p.Epoch) > l.order(mine.ProducerID, mine.Epoch)
+}
+
+// judgeForeign looks at a batch of an unknown producer. It may be a successor's,
+// who has claimed since: the claims are read again before anybody is accused.
+func (c *core) judgeForeign(b batch.Batch) bool {
+	if c.shared {
+		return true
+	}
+	if !c.resolve.informed {
+		c.resolve.state = askLoad
+		return false
+	}
+	c.haltHere(CodeForeignWriter, "producer id %d has written to the target at offsets %d to %d; stop that writer and copy the topic anew",
+		b.Producer().ID, b.BaseOffset(), b.LastOffset())
+	return false
+}
+
+// reinformed takes the claims once more.
+func (c *core) reinformed(claims []events.Claim) {
+	l := readLineage(claims)
+	if l.last.Nonce != c.claims.mine.Nonce {
+		c.phase = fenced
+		return
+	}
+	c.claims.lineage = l
+	c.resolve.informed, c.resolve.state = true, askTarget
+}
+
+// collect takes the records of a former owner's batch in, to be aligned.
+func (c *core) collect(b batch.Batch) bool {
+	records, err := b.Records()
+	if err != nil {
+		c.haltHere(CodeDiverged, "the target holds a batch that cannot be read: %v; copy the topic anew", err)
+		return false
+	}
+	order := c.claims.lineage.order(b.Producer().ID, b.Producer().Epoch)
+	for _, rec := range records {
+		if rec.Offset >= c.resolve.from {
+			e := entry{at: rec.Offset, digest: c.digests.Record(rec), order: order}
+			c.resolve.align.entries = append(c.resolve.align.entries, e)
+		}
+	}
+	return true
+}
+
+// scanned goes on once the target was read to its end.
+func (c *core) scanned() {
+	r := &c.resolve
+	switch {
+	case r.from < r.targetEnd:
+		return
+	case c.phase == rechecking:
+		c.rechecked()
+	case len(r.align.entries) == 0:
+		c.resolved()
+	default:
+		c.beginAlign()
+	}
+}
+
+// resolved publishes what is known before anything is sent.
+func (c *core) resolved() {
+	r := &c.resolve
+	for _, e := range r.align.entries {
+		c.ledger.expected = max(c.ledger.expected, e.at+1)
+	}
+	if !c.shared {
+		c.ledger.expected = max(c.ledger.expected, r.targetEnd)
+	}
+	source, _ := c.ledger.end()
+	c.queue = queue{position: source}
+	c.resolve = resolver{}
+	c.phase = recording
+}

@@ -1,0 +1,316 @@
+package replicator
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster/batch"
+	"github.com/portage-kafka/portage/fsm/offsetmap"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	simSeed  = flag.Uint64("replicator.seed", 0, "run the simulation of this seed alone")
+	simSeeds = flag.Uint64("replicator.seeds", 400, "run the simulations of so many seeds")
+)
+
+// TestSimulation lets owners of one partition come, crash, linger as zombies
+// and lose acknowledgements while requests arrive late, and checks that the
+// target has every committed record once and in order, or that a core has said
+// what is wrong. Run one seed: go test -run TestSimulation -replicator.seed N.
+func TestSimulation(t *testing.T) {
+	if *simSeed != 0 {
+		runSim(t, *simSeed)
+		return
+	}
+	var outcomes = map[string]int{}
+	for seed := uint64(1); seed <= *simSeeds; seed++ {
+		outcome := "failed"
+		if !t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { outcome = runSim(t, seed) }) {
+			return
+		}
+		outcomes[outcome]++
+	}
+	t.Logf("outcomes: %v", outcomes)
+	require.Greater(t, outcomes["exact"], int(*simSeeds*8/10), "most histories must end in an exact copy")
+}
+
+// flight is a produce request on the network.
+type flight struct {
+	owner *simOwner
+	it    *item
+	bytes batch.Batch
+	conn  int  // the connection that it travels on, which keeps the order
+	ghost bool // the owner has given up waiting for it
+}
+
+type simOwner struct {
+	core    *core
+	name    string
+	pub     *publication
+	conn    int
+	retired bool // crashed
+}
+
+type sim struct {
+	t       *testing.T
+	r       *rand.Rand
+	source  *sourceLog
+	target  *targetLog
+	offsets *offsetsLog
+	owners  []*simOwner
+	flights []*flight
+	now     time.Duration
+	pids    int64
+	ours    map[int64]bool
+	shared  bool
+	foreign int
+	compact bool
+	// late says that a batch of a former owner landed after a later owner had
+	// looked: the one case in which a record may be on the target twice.
+	late bool
+}
+
+func runSim(t *testing.T, seed uint64) string {
+	r := rand.New(rand.NewPCG(seed, 7))
+	s := &sim{t: t, r: r, source: &sourceLog{}, target: newTarget(), offsets: newOffsets(), ours: map[int64]bool{}, pids: 1000}
+	s.shared, s.compact = seed%5 == 0, seed%7 == 0
+	if seed%3 == 0 {
+		s.target.maxBytes = 400
+	}
+	s.source.start = r.Int64N(2) * 10
+	s.source.end = s.source.start
+	for range 30 {
+		s.source.random(r)
+	}
+	s.newOwner()
+	for range 300 {
+		s.step()
+	}
+	s.calm()
+	return s.check()
+}
+
+func (s *sim) newOwner() *simOwner {
+	l := limits{owner: fmt.Sprint("w", len(s.owners)), window: 1 + s.r.IntN(2), buffer: 3000, mergeBelow: 200, mergeUpTo: 500, blockRuns: 3, publishEvery: 10}
+	o := &simOwner{core: newCore(l, s.shared), name: l.owner}
+	s.owners = append(s.owners, o)
+	return o
+}
+
+// step does one thing of many that may happen next.
+func (s *sim) step() {
+	s.now += time.Duration(s.r.IntN(5))
+	o := s.owners[max(0, len(s.owners)-1-s.r.IntN(2))]
+	switch n := s.r.IntN(100); {
+	case n < 3:
+		s.owners[len(s.owners)-1].retired = s.r.IntN(2) == 0
+		s.newOwner()
+	case n < 40:
+		s.deliver(s.r.IntN(10) < 2, s.r.IntN(10) < 2)
+	case n < 43:
+		s.source.random(s.r)
+	case n < 45 && s.compact:
+		s.source.compact(s.r)
+	case n < 47 && s.shared:
+		s.write()
+	case !o.retired:
+		s.act(o)
+	}
+}
+
+// write is a native record of somebody else on the target.
+func (s *sim) write() {
+	s.foreign++
+	b, err := batch.Build(batch.Spec{}, []batch.Record{{Value: text("native %d", s.foreign)}})
+	require.NoError(s.t, err)
+	require.Zero(s.t, s.target.produce(b).code)
+}
+
+// act lets an owner do what it can.
+func (s *sim) act(o *simOwner) {
+	switch s.r.IntN(4) {
+	case 0:
+		if from, ok := o.core.wants(); ok && from < s.source.end {
+			o.core.fetched(from, s.source.fetch(from, 300+s.r.IntN(900)))
+		}
+	case 1:
+		s.publish(o)
+	case 2:
+		s.answer(o)
+	default:
+		if it, ok := o.core.send(s.now, s.now+1); ok {
+			s.flights = append(s.flights, &flight{owner: o, conn: o.conn, it: it, bytes: slices.Clone(it.bytes)})
+		}
+	}
+}
+
+func (s *sim) publish(o *simOwner) {
+	if p, ok := o.core.take(s.now, s.r.IntN(2) == 0); ok {
+		s.offsets.publish(p.block)
+		o.core.published(p, s.now)
+	}
+}
+
+// answer does what the core asks for.
+func (s *sim) answer(o *simOwner) {
+	c := o.core
+	switch a := c.ask(); a.kind {
+	case askLoad:
+		c.loaded(s.offsets.load())
+	case askProducer:
+		s.pids++
+		s.ours[s.pids] = true
+		c.produced(s.pids, 0)
+	case askClaim:
+		published, _ := s.offsets.claim(a.claim)
+		c.claimed(published)
+	case askBounds:
+		c.bounded(bounds{sourceStart: s.source.start, targetEnd: s.target.end, maxBytes: s.target.maxBytes * s.r.IntN(2)})
+	case askTarget:
+		c.targetRead(s.target.read(a.from, 700))
+	case askSource:
+		c.sourceRead(s.source.fetch(a.from, 700))
+	case askPublish:
+		s.publish(o)
+	case askReport:
+		c.reported()
+	}
+}
+
+// deliver brings a request to the target: the oldest of a connection, whether
+// somebody still waits for it or not.
+func (s *sim) deliver(lost, held bool) {
+	if len(s.flights) == 0 {
+		return
+	}
+	f := s.flights[s.r.IntN(len(s.flights))]
+	i := slices.IndexFunc(s.flights, func(x *flight) bool { return x.owner == f.owner && x.conn == f.conn })
+	f = s.flights[i]
+	if held && !f.ghost { // the connection breaks before the request is handled
+		s.breakConnection(f.owner)
+		return
+	}
+	s.flights = slices.Delete(s.flights, i, i+1)
+	end := s.target.end
+	a := s.target.produce(f.bytes)
+	if s.target.end > end && s.superseded(f.owner) {
+		s.late = true
+	}
+	switch {
+	case f.ghost:
+	case lost:
+		f.owner.core.answered(f.it, answer{err: errors.New("connection lost")})
+		s.breakConnection(f.owner)
+	default:
+		f.owner.core.answered(f.it, a)
+	}
+}
+
+// breakConnection leaves an owner's requests without an answer; they may still
+// arrive.
+func (s *sim) breakConnection(o *simOwner) {
+	o.conn++
+	for _, f := range s.flights {
+		if f.owner == o && !f.ghost {
+			f.ghost = true
+			o.core.answered(f.it, answer{err: errors.New("connection lost")})
+		}
+	}
+}
+
+// superseded says whether a later owner has looked at the target already.
+func (s *sim) superseded(o *simOwner) bool {
+	i := slices.Index(s.owners, o)
+	return slices.ContainsFunc(s.owners[i+1:], func(x *simOwner) bool {
+		return x.core.phase > resolving || x.core.resolve.state > askBounds
+	})
+}
+
+// calm ends all faults: one last owner finishes.
+func (s *sim) calm() {
+	for _, o := range s.owners {
+		o.retired = true
+	}
+	for len(s.flights) > 0 {
+		s.deliver(false, false)
+	}
+	o := s.newOwner()
+	for i := 0; ; i++ {
+		require.Less(s.t, i, 200_000, "the last owner does not finish: %s, %+v", o.core.phase, o.core.queue)
+		s.now += 20
+		s.act(o)
+		s.deliver(false, false)
+		c := o.core
+		if c.phase == halted && c.stop.reported || (c.phase == copying && c.watermark() == s.source.end) {
+			return
+		}
+	}
+}
+
+// check compares the target with the source.
+func (s *sim) check() string {
+	last := s.owners[len(s.owners)-1].core
+	if last.phase == halted {
+		if s.compact && strings.Contains(last.stop.reason, offsetmap.ErrConflict.Error()) {
+			return "contradiction noticed" // a former owner published late, and compaction had changed what its successor saw
+		}
+		require.True(s.t, s.late, "halted without a cause: %+v", last.stop)
+		require.Equal(s.t, CodeDiverged, last.stop.code, last.stop.reason)
+		return "doubled and noticed"
+	}
+	require.Equal(s.t, copying, last.phase)
+	m := s.merged()
+	got := s.target.written(s.ours)
+	want := s.source.committed()
+	if !s.compact {
+		require.Equal(s.t, len(want), len(got))
+		for i := range want {
+			requireSame(s.t, want[i], got[i])
+			p, err := m.Translate(want[i].Offset, s.source.start)
+			require.NoError(s.t, err)
+			require.Equal(s.t, offsetmap.Position{Offset: got[i].Offset, Kind: offsetmap.Image}, p)
+		}
+		return "exact"
+	}
+	s.checkCompacted(&m, want, got)
+	return "exact"
+}
+
+// checkCompacted: every record that is left is on the target, in order; what
+// else is there was removed from the source after it was copied.
+func (s *sim) checkCompacted(m *offsetmap.Map, want, got []batch.Record) {
+	i := 0
+	for _, w := range want {
+		for i < len(got) && string(got[i].Value) != string(w.Value) {
+			i++
+		}
+		require.Less(s.t, i, len(got), "the record of source offset %d is not on the target", w.Offset)
+		requireSame(s.t, w, got[i])
+		p, err := m.Translate(w.Offset, s.source.start)
+		require.NoError(s.t, err)
+		require.Equal(s.t, got[i].Offset, p.Offset)
+		i++
+	}
+}
+
+func (s *sim) merged() offsetmap.Map {
+	claims, blocks := s.offsets.load()
+	m, err := mergeBlocks(readLineage(claims), blocks)
+	require.NoError(s.t, err)
+	require.Equal(s.t, s.source.end, m.Watermark())
+	return m
+}
+
+func requireSame(t *testing.T, want, got batch.Record) {
+	t.Helper()
+	want.Offset, got.Offset = 0, 0
+	require.Equal(t, want, got)
+}
+
