@@ -15,26 +15,27 @@ var errDown = errors.New("realkafka: broker is down")
 
 // broker is one broker, running or not.
 type broker struct {
-	id    int
-	dir   string
-	java  func(class string, args ...string) []string
-	log   func(format string, args ...any)
-	mu    sync.Mutex
-	child *process // nil before the first launch; guarded by mu
+	id         int
+	dir        string
+	java       func(class string, args ...string) []string // command line of a JVM
+	formatArgs []string                                    // what the data folder begins with
+	log        func(format string, args ...any)
+	mu         sync.Mutex
+	child      *process // nil before the first launch; guarded by mu
 }
 
 // newBroker writes the settings of a broker.
 func (c *Cluster) newBroker(id int) (*broker, error) {
 	b := &broker{
-		id: id, dir: c.brokerDir(id), log: c.logf,
+		id: id, dir: filepath.Join(c.dir, brokerDir(id)), log: c.logf, formatArgs: scramArgs(c.opts),
 		java: func(class string, args ...string) []string {
-			return javaArgs(c.libs, c.opts.HeapMB, c.opts.JVM, class, args...)
+			return javaArgs(c.libs, c.opts.HeapMB, append(allowJWKS(c.opts, c.dir), c.opts.JVM...), class, args...)
 		},
 	}
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return nil, err
 	}
-	props := properties(c.opts, b.dir, id, c.ports)
+	props := properties(c.opts, c.dir, id, c.ports)
 	return b, os.WriteFile(b.settings(), []byte(render(props)), 0o600) // passwords are in it
 }
 
@@ -46,8 +47,8 @@ func (b *broker) tail(n int) string { return tail(b.logFile(), n) }
 
 // format prepares the data folder, which a KRaft broker demands before its first start.
 func (b *broker) format(ctx context.Context, clusterID string) error {
-	cmd := exec.CommandContext(ctx, "java",
-		b.java("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", clusterID, "-c", b.settings())...)
+	args := append([]string{"format", "--ignore-formatted", "-t", clusterID, "-c", b.settings()}, b.formatArgs...)
+	cmd := exec.CommandContext(ctx, "java", b.java("kafka.tools.StorageTool", args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("format the data of broker %d: %w\n%s", b.id, err, lastLines(out, 20))
 	}

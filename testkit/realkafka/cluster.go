@@ -13,8 +13,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// startAttempts is how often Start tries when somebody takes a port that was free a moment ago.
-const startAttempts = 3
+// startAttempts is how often Start tries when somebody takes a port that was free a moment ago, which portTaken shows.
+const (
+	startAttempts = 3
+	portTaken     = "Address already in use"
+)
 
 // Cluster is a running cluster.
 type Cluster struct {
@@ -25,6 +28,9 @@ type Cluster struct {
 	ports   []brokerPorts
 	brokers []*broker // broker with id i is at i-1
 	stop    sync.Once
+
+	authority *authority // nil unless a listener speaks TLS
+	signer    *signer    // nil unless a listener takes tokens
 }
 
 // Start starts a cluster and returns when every broker answers and knows all the others; the context bounds the start only.
@@ -42,7 +48,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		if err == nil {
 			return c, nil
 		}
-		if attempt == startAttempts || !strings.Contains(err.Error(), "Address already in use") {
+		if attempt == startAttempts || !strings.Contains(err.Error(), portTaken) {
 			return nil, fmt.Errorf("realkafka: start %s (Apache Kafka %s, %d brokers): %w", o.Name, o.Version, o.Brokers, err)
 		}
 	}
@@ -88,28 +94,46 @@ func prepare(o Options) (*Cluster, error) {
 	if c.libs, err = libs(o.Version); err != nil {
 		return nil, err
 	}
-	if c.ports, err = takePorts(o.Brokers, []string{Internal}); err != nil {
+	if c.ports, err = takePorts(o.Brokers, o.listenerNames()); err != nil {
 		return nil, err
 	}
 	if c.dir, err = makeDir(o); err != nil {
 		return nil, err
 	}
-	for id := 1; id <= o.Brokers; id++ {
+	if err := c.furnish(); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// furnish makes keys and the folders of the brokers.
+func (c *Cluster) furnish() (err error) {
+	if c.authority, err = newAuthority(c.opts, c.dir); err != nil {
+		return err
+	}
+	if c.signer, err = newSigner(c.opts, c.dir); err != nil {
+		return err
+	}
+	for id := 1; id <= c.opts.Brokers; id++ {
 		b, err := c.newBroker(id)
 		if err != nil {
-			c.Stop()
-			return nil, err
+			return err
 		}
 		c.brokers = append(c.brokers, b)
 	}
-	return c, nil
+	return nil
 }
 
 func makeDir(o Options) (string, error) {
 	if o.Dir == "" {
 		return os.MkdirTemp("", "portage-"+o.Name+"-")
 	}
-	return o.Dir, os.MkdirAll(o.Dir, 0o755)
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o755)
 }
 
 // newID is a random cluster id in Kafka's form: 16 bytes in URL-safe base64.
@@ -188,53 +212,3 @@ func (c *Cluster) Tail(n int) string {
 func (c *Cluster) logf(format string, args ...any) {
 	fmt.Fprintf(c.opts.Log, c.opts.Name+": "+format+"\n", args...)
 }
-
-// broker finds a broker by its id.
-func (c *Cluster) broker(id int) (*broker, error) {
-	if id < 1 || id > len(c.brokers) {
-		return nil, fmt.Errorf("realkafka: %s has no broker %d: ids are 1 to %d", c.opts.Name, id, len(c.brokers))
-	}
-	return c.brokers[id-1], nil
-}
-
-// Kill sends a signal to a broker (os.Kill: as in a crash; syscall.SIGTERM: an orderly shutdown) and waits until it is gone. Its data stay.
-func (c *Cluster) Kill(id int, sig os.Signal) error {
-	b, err := c.broker(id)
-	if err != nil {
-		return err
-	}
-	c.logf("broker %d: %v", id, sig)
-	return b.kill(sig)
-}
-
-// Restart starts a broker on the data that it left, stopping it in order first if it still runs, and returns when it
-// answers and is in the cluster again.
-func (c *Cluster) Restart(ctx context.Context, id int) error {
-	b, err := c.broker(id)
-	if err != nil {
-		return err
-	}
-	if err := b.kill(terminate()); err != nil {
-		return err
-	}
-	if err := b.launch(); err != nil {
-		return err
-	}
-	return c.waitReady(ctx, b)
-}
-
-// Pause freezes a broker: its connections stay open and nothing answers (Linux only).
-func (c *Cluster) Pause(id int) error { return c.signal(id, pause) }
-
-// Resume lets a paused broker go on.
-func (c *Cluster) Resume(id int) error { return c.signal(id, resume) }
-
-func (c *Cluster) signal(id int, send func(*os.Process) error) error {
-	b, err := c.broker(id)
-	if err != nil {
-		return err
-	}
-	return b.signal(send)
-}
-
-func (c *Cluster) brokerDir(id int) string { return filepath.Join(c.dir, fmt.Sprintf("broker-%d", id)) }

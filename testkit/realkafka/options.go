@@ -23,6 +23,13 @@ type Options struct {
 	Version string
 	// Brokers is 1 (also for 0) or 3. Every broker is a controller, too; their ids start at 1.
 	Brokers int
+	// Listeners are further ways in besides Internal: with TLS, SASL or both.
+	Listeners []Listener
+	// Users can log in with a password; for listeners with PLAIN or SCRAM.
+	Users []User
+	// ACLs turns Kafka's StandardAuthorizer on: what no ACL allows is denied, but for whoever comes through Internal or through
+	// another listener that asks for neither a certificate nor SASL.
+	ACLs bool
 	// Properties override or extend the brokers' server.properties.
 	Properties map[string]string
 	// RebalanceDelay is how long the first join of an empty group waits for others. Default none; Kafka's own is 3 s, which
@@ -74,5 +81,14 @@ func (o Options) Validate() error {
 	if !regexp.MustCompile(`^[a-z0-9-]+$`).MatchString(o.Name) {
 		return fmt.Errorf("%w: Name is %q: use lower-case letters, digits and dashes", ErrOptions, o.Name)
 	}
-	return nil
+	return o.validateSecurity()
+}
+
+// listenerNames are those of all listeners that clients use.
+func (o Options) listenerNames() []string {
+	names := []string{Internal}
+	for _, l := range o.Listeners {
+		names = append(names, l.Name)
+	}
+	return names
 }

@@ -12,30 +12,39 @@ import (
 // properties are the settings of one broker: what the cluster's shape demands, then what makes tests quick, then what the
 // options ask for.
 func properties(o Options, dir string, id int, ports []brokerPorts) map[string]string {
-	all := shape(o, dir, id, ports)
+	all := shape(o, filepath.Join(dir, brokerDir(id), "data"), id, ports)
 	maps.Copy(all, quick(o))
+	maps.Copy(all, secure(o, dir))
 	maps.Copy(all, o.Properties)
 	return all
 }
 
 // shape is what makes these brokers one cluster.
-func shape(o Options, dir string, id int, ports []brokerPorts) map[string]string {
+func shape(o Options, data string, id int, ports []brokerPorts) map[string]string {
 	var voters []string
 	for i, p := range ports {
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", i+1, p.controller))
 	}
 	mine := ports[id-1]
-	internal := fmt.Sprintf("%s://127.0.0.1:%d", Internal, mine.listeners[Internal])
+	protocols := []string{"CONTROLLER:PLAINTEXT", Internal + ":PLAINTEXT"}
+	for _, l := range o.Listeners {
+		protocols = append(protocols, l.Name+":"+l.protocol())
+	}
+	var advertised []string
+	for _, name := range o.listenerNames() {
+		advertised = append(advertised, fmt.Sprintf("%s://127.0.0.1:%d", name, mine.listeners[name]))
+	}
+	clients := strings.Join(advertised, ",")
 	return map[string]string{
 		"process.roles":                  "broker,controller",
 		"node.id":                        strconv.Itoa(id),
 		"controller.quorum.voters":       strings.Join(voters, ","),
 		"controller.listener.names":      "CONTROLLER",
 		"inter.broker.listener.name":     Internal,
-		"listeners":                      fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", internal, mine.controller),
-		"advertised.listeners":           internal,
-		"listener.security.protocol.map": "CONTROLLER:PLAINTEXT," + Internal + ":PLAINTEXT",
-		"log.dirs":                       filepath.Join(dir, "data"),
+		"listeners":                      fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", clients, mine.controller),
+		"advertised.listeners":           clients,
+		"listener.security.protocol.map": strings.Join(protocols, ","),
+		"log.dirs":                       data,
 	}
 }
 

@@ -3,7 +3,9 @@ package realkafka
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -107,6 +109,43 @@ func TestRealKillAndRestartKeepData(t *testing.T) {
 	}
 	require.NoError(t, c.Restart(within(t, time.Minute), 1), "a running broker is stopped first")
 	readBack(t, dial(t, c), "orders", 2)
+}
+
+func TestRealThreeBrokersOutliveOne(t *testing.T) {
+	c := ForTest(t, Options{Version: Source, Brokers: 3})
+	client := dial(t, c, manual())
+	roundTrip(t, client, "orders", 3)
+	require.NoError(t, c.Kill(2, os.Kill))
+	ctx := within(t, 30*time.Second)
+	for p := range int32(3) { // the partition that broker 2 led has another leader soon
+		require.NoError(t, client.ProduceSync(ctx, &kgo.Record{Topic: "orders", Partition: p, Value: []byte("after")}).FirstErr())
+	}
+	require.NoError(t, c.Restart(within(t, time.Minute), 2))
+	meta, err := kadm.NewClient(dial(t, c)).Metadata(within(t, 10*time.Second))
+	require.NoError(t, err)
+	require.Len(t, meta.Brokers, 3)
+}
+
+func TestRealFetchFromMaven(t *testing.T) {
+	Require(t)
+	dir := filepath.Join(t.TempDir(), "libs")
+	require.NoError(t, fetch(within(t, 10*time.Minute), Target, dir))
+	require.True(t, complete(dir, Target))
+	require.NoError(t, moveIn(dir, filepath.Join(t.TempDir(), "again"), Target))
+	err := fetch(within(t, 10*time.Minute), "0.0.0", filepath.Join(t.TempDir(), "libs"))
+	require.ErrorContains(t, err, "org.apache.kafka:kafka_2.13:jar:0.0.0", "Maven's words are in the error")
+}
+
+func TestRealPortTakenMeanwhileIsTriedAgain(t *testing.T) {
+	Require(t)
+	o := Options{}.withDefaults()
+	c, err := prepare(o)
+	require.NoError(t, err)
+	defer c.Stop()
+	l, err := net.Listen("tcp", c.Bootstrap(Internal)[0])
+	require.NoError(t, err)
+	defer l.Close()
+	require.ErrorContains(t, c.boot(within(t, time.Minute)), portTaken, "Start looks for these words to try other ports")
 }
 
 func TestRealPauseFreezesAndResumeThaws(t *testing.T) {

@@ -3,6 +3,7 @@ package realkafka
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -39,6 +40,7 @@ func ForTest(tb testing.TB, o Options) *Cluster {
 func AllForTest(tb testing.TB, all ...Options) []*Cluster {
 	tb.Helper()
 	Require(tb)
+	all = slices.Clone(all)
 	for i := range all {
 		if all[i].Log == nil {
 			all[i].Log = tb.Output()
