@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cmd/internal/config"
+	"github.com/portage-kafka/portage/commands"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/events/log"
+	"github.com/portage-kafka/portage/projector"
+)
+
+// app is what the verbs share: configuration, connections, the projection. All
+// of it is opened when it is first needed.
+type app struct {
+	out, err io.Writer
+	flags    flags
+	log      zerolog.Logger
+
+	mu       sync.Mutex
+	cfg      *config.Config
+	clusters map[string]*cluster.Client
+	store    *projector.Store
+	fold     *projector.Projector
+}
+
+// flags are those of every verb.
+type flags struct {
+	config  string
+	output  string
+	verbose bool
+	timeout time.Duration
+}
+
+func newApp(out, err io.Writer) *app {
+	return &app{out: out, err: err, clusters: make(map[string]*cluster.Client)}
+}
+
+func (a *app) setup() error {
+	level := zerolog.WarnLevel
+	if a.flags.verbose {
+		level = zerolog.DebugLevel
+	}
+	a.log = zerolog.New(zerolog.ConsoleWriter{Out: a.err, TimeFormat: time.TimeOnly, NoColor: true}).Level(level).With().Timestamp().Logger()
+	switch a.flags.output {
+	case "table", "json", "yaml":
+		return nil
+	}
+	return usage(fmt.Errorf("-o %q: use table, json or yaml", a.flags.output))
+}
+
+// service sets up logs for a process that runs for long: JSON, from info on.
+func (a *app) service(name string) {
+	level := zerolog.InfoLevel
+	if a.flags.verbose {
+		level = zerolog.DebugLevel
+	}
+	host, _ := os.Hostname()
+	a.log = zerolog.New(a.err).Level(level).With().Timestamp().Str("process", name).Str("host", host).Int("pid", os.Getpid()).Logger()
+}
+
+func (a *app) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Warn().Err(err).Msg("closing the store")
+		}
+	}
+	for _, c := range a.clusters {
+		if err := c.Close(); err != nil {
+			a.log.Warn().Err(err).Str("cluster", c.Name()).Msg("closing connections")
+		}
+	}
+}
+
+func (a *app) config() (*config.Config, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.configLocked()
+}
+
+func (a *app) configLocked() (*config.Config, error) {
+	if a.cfg == nil {
+		cfg, err := config.Load(a.flags.config)
+		if err != nil {
+			return nil, usage(err)
+		}
+		a.cfg = cfg
+	}
+	return a.cfg, nil
+}
+
+// cluster opens a cluster by its name, once.
+func (a *app) cluster(ctx context.Context, name string) (*cluster.Client, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c := a.clusters[name]; c != nil {
+		return c, nil
+	}
+	cfg, err := a.configLocked()
+	if err != nil {
+		return nil, err
+	}
+	entry, ok := cfg.Clusters[name]
+	if !ok {
+		return nil, fmt.Errorf("cluster %q is not in %s, which has %v", name, cfg.Path, cfg.Names())
+	}
+	entry.Log = a.log
+	c, err := cluster.Open(ctx, name, entry.Config)
+	if err != nil {
+		return nil, err
+	}
+	a.clusters[name] = c
+	return c, nil
+}
+
+func (a *app) control(ctx context.Context) (*cluster.Client, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	return a.cluster(ctx, cfg.Control)
+}
+
+// logOf is portage.events as the projector reads it.
+func logOf(c *cluster.Client) projector.Log {
+	return projector.Log{
+		ClusterID: c.ID(),
+		TopicID:   func(ctx context.Context) (string, error) { return log.TopicID(ctx, c) },
+		End:       func(ctx context.Context) (int64, error) { return log.End(ctx, c) },
+		Reader:    func(from int64) projector.Reader { return log.NewReader(c, from) },
+		Retriable: cluster.Retriable,
+	}
+}
+
+// projection opens the projection in a folder of its own below the data folder;
+// while another process has it, one in memory.
+func (a *app) projection(ctx context.Context, folder string) (*projector.Store, *projector.Projector, error) {
+	control, err := a.control(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.store != nil {
+		return a.store, a.fold, nil
+	}
+	dir := filepath.Join(a.cfg.Data, folder, control.ID())
+	store, err := projector.Open(projector.Options{Dir: dir, Logger: a.log})
+	if err != nil && folder == cliFolder {
+		a.log.Debug().Err(err).Msg("the store is not to be had: folding in memory")
+		store, err = projector.Open(projector.Options{Logger: a.log})
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	fold, err := projector.New(projector.Config{Store: store, Log: logOf(control), Logger: a.log})
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	a.store, a.fold = store, fold
+	return store, fold, nil
+}
+
+// Folders of projections below the data folder: each process type has one, for
+// a store belongs to one process at a time.
+const (
+	cliFolder   = "cli"
+	serveFolder = "serve"
+)
+
+// view is the projection folded to the end that the log has now; the CLI does
+// not need `serve` for it.
+func (a *app) view(ctx context.Context) (*projector.View, error) {
+	store, fold, err := a.projection(ctx, cliFolder)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := fold.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	return store.View(), nil
+}
+
+// commander sends commands as the user who runs the CLI.
+func (a *app) commander(ctx context.Context) (*commands.Commands, error) {
+	control, err := a.control(ctx)
+	if err != nil {
+		return nil, err
+	}
+	appender := log.NewAppender(control, log.AppenderOptions{Logger: a.log})
+	return commands.New(commands.Config{
+		Append: appender.AppendAll, Fold: a.view, Actor: operator(),
+		NewID: newID, Now: time.Now,
+	})
+}
+
+func newID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
+
+func operator() events.Actor {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, _ := os.Hostname()
+	return events.Actor{Kind: events.Operator, Name: name, Host: host}
+}
