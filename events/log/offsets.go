@@ -1,0 +1,270 @@
+package log
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cluster/batch"
+	"github.com/portage-kafka/portage/events"
+)
+
+// Offsets publishes and loads the offset map: claims of lineages and blocks.
+type Offsets struct {
+	c      *cluster.Client
+	o      Options
+	w      *writer
+	claims [events.ControlPartitions]claimIndex
+}
+
+// claimIndex is the claims of one partition, as far as it was read. Blocks are
+// not kept: they may be many.
+type claimIndex struct {
+	mu   sync.Mutex
+	scan scanner
+	all  map[events.CopyKey][]events.Claim // in the order of the log
+}
+
+// NewOffsets returns the offset map on the control cluster.
+func NewOffsets(c *cluster.Client, o Options) *Offsets {
+	o = o.withDefaults()
+	f := &Offsets{c: c, o: o, w: &writer{c: c, o: o, topic: events.TopicOffsets}}
+	for i := range f.claims {
+		x := &f.claims[i]
+		x.scan = scanner{c: c, topic: identity{topic: events.TopicOffsets}, partition: int32(i)}
+		x.clear()
+	}
+	return f
+}
+
+func (x *claimIndex) clear() { x.all = make(map[events.CopyKey][]events.Claim) }
+
+// PublishBlock writes a block of a partition's map, over its former state.
+func (f *Offsets) PublishBlock(ctx context.Context, k events.CopyKey, b events.Block) error {
+	return f.PublishBlocks(ctx, map[events.CopyKey][]events.Block{k: {b}})
+}
+
+// PublishBlocks writes blocks of many partitions, in one request to each
+// leader. On an error some may be in the topic.
+func (f *Offsets) PublishBlocks(ctx context.Context, blocks map[events.CopyKey][]events.Block) error {
+	records := make(map[int32][]batch.Record)
+	now := time.Now().UnixMilli()
+	for _, k := range sortedKeys(blocks) {
+		for _, b := range blocks[k] {
+			value, err := events.EncodeBlock(b)
+			if err != nil {
+				return fmt.Errorf("block %s: %w", b.Key(k), err)
+			}
+			p := k.ControlPartition()
+			records[p] = append(records[p], batch.Record{Timestamp: now, Key: []byte(b.Key(k).String()), Value: value})
+		}
+	}
+	return f.w.write(ctx, records)
+}
+
+func sortedKeys[V any](m map[events.CopyKey]V) []events.CopyKey {
+	keys := make([]events.CopyKey, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b events.CopyKey) int {
+		return cmp.Or(cmp.Compare(a.Migration, b.Migration), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return keys
+}
+
+// PublishClaim writes a claim and reads it back. It is void if a claim of the
+// same producer id and epoch precedes it: then the lineage is another's.
+func (f *Offsets) PublishClaim(ctx context.Context, k events.CopyKey, claim events.Claim) (void bool, err error) {
+	value, err := events.EncodeClaim(claim)
+	if err != nil {
+		return false, fmt.Errorf("claim %s: %w", claim.Key(k), err)
+	}
+	p := k.ControlPartition()
+	key := []byte(claim.Key(k).String())
+	records := []batch.Record{{Timestamp: time.Now().UnixMilli(), Key: key, Value: value}}
+	if err := f.w.write(ctx, map[int32][]batch.Record{p: records}); err != nil {
+		return false, fmt.Errorf("claim %s: %w", key, err)
+	}
+	claims, err := f.readClaims(ctx, p, k)
+	if err != nil {
+		return false, fmt.Errorf("read back claim %s: %w", key, err)
+	}
+	for _, c := range claims {
+		if c.ProducerID == claim.ProducerID && c.Epoch == claim.Epoch {
+			return c.Nonce != claim.Nonce, nil
+		}
+	}
+	return false, fmt.Errorf("claim %s was acknowledged and is not in %s/%d: the topic loses records", key, events.TopicOffsets, p)
+}
+
+// readClaims reads on to the end of a partition and returns a key's claims.
+func (f *Offsets) readClaims(ctx context.Context, partition int32, k events.CopyKey) ([]events.Claim, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.o.Patience)
+	defer cancel()
+	x := &f.claims[partition]
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	err := x.scan.toEnd(ctx, x.clear, func(r cluster.Record) {
+		key, err := events.ParseOffsetsKey(string(r.Key))
+		if err != nil || !key.Claim {
+			return
+		}
+		_, c, err := events.DecodeClaim(r.Key, r.Value)
+		if err == nil && !has(x.all[key.Copy], c) {
+			x.all[key.Copy] = append(x.all[key.Copy], c)
+		}
+	})
+	return slices.Clone(x.all[k]), err
+}
+
+// has finds a claim that is there already: a repetition of the same record.
+func has(claims []events.Claim, c events.Claim) bool { return slices.Contains(claims, c) }
+
+// Loaded is what portage.offsets says about one partition of a topic.
+type Loaded struct {
+	// Claims are in the order of the log, Blocks by epoch and number.
+	Claims []events.Claim
+	Blocks []events.Block
+}
+
+// Load reads the claims of a partition in the order of the log, void ones
+// among them, and its blocks by epoch and number. A record under the
+// partition's keys that is refused is an error: a map is never guessed.
+func (f *Offsets) Load(ctx context.Context, k events.CopyKey) (claims []events.Claim, blocks []events.Block, err error) {
+	all, err := f.LoadAll(ctx, []events.CopyKey{k})
+	if err != nil {
+		return nil, nil, err
+	}
+	return all[k].Claims, all[k].Blocks, nil
+}
+
+// LoadAll is Load for many partitions; each control partition is read once.
+func (f *Offsets) LoadAll(ctx context.Context, keys []events.CopyKey) (map[events.CopyKey]Loaded, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.o.Patience)
+	defer cancel()
+	wanted := make(map[int32]*loading)
+	for _, k := range keys {
+		p := k.ControlPartition()
+		if wanted[p] == nil {
+			wanted[p] = &loading{}
+		}
+		wanted[p].keys = append(wanted[p].keys, k)
+	}
+	out := make(map[events.CopyKey]Loaded, len(keys))
+	for p, l := range wanted {
+		l.clear()
+		s := scanner{c: f.c, topic: identity{topic: events.TopicOffsets}, partition: p}
+		if err := errors.Join(s.toEnd(ctx, l.clear, l.visit), errors.Join(l.refused...)); err != nil {
+			return nil, fmt.Errorf("load the offset map of %d partitions from %s/%d: %w", len(l.keys), events.TopicOffsets, p, err)
+		}
+		for _, k := range l.keys {
+			out[k] = l.found[k].loaded()
+		}
+	}
+	return out, nil
+}
+
+// loading collects the records of some keys.
+type loading struct {
+	keys    []events.CopyKey
+	found   map[events.CopyKey]*collected
+	refused []error
+}
+
+type collected struct {
+	claims []events.Claim
+	blocks map[events.OffsetsKey]events.Block
+}
+
+func (l *loading) clear() {
+	l.found, l.refused = make(map[events.CopyKey]*collected), nil
+	for _, k := range l.keys {
+		l.found[k] = &collected{blocks: make(map[events.OffsetsKey]events.Block)}
+	}
+}
+
+func (l *loading) visit(r cluster.Record) {
+	key, err := events.ParseOffsetsKey(string(r.Key))
+	into := l.found[key.Copy]
+	if err != nil || into == nil {
+		return
+	}
+	switch {
+	case r.Value == nil:
+		delete(into.blocks, key)
+	case key.Claim:
+		_, c, refused := events.DecodeClaim(r.Key, r.Value)
+		err = refused
+		if refused == nil && !has(into.claims, c) {
+			into.claims = append(into.claims, c)
+		}
+	default:
+		_, b, refused := events.DecodeBlock(r.Key, r.Value)
+		err = refused
+		if refused == nil {
+			into.blocks[key] = b
+		}
+	}
+	if err != nil {
+		l.refused = append(l.refused, fmt.Errorf("offset %d: %w", r.Offset, err))
+	}
+}
+
+func (c *collected) loaded() Loaded {
+	out := Loaded{Claims: c.claims}
+	for _, b := range c.blocks {
+		out.Blocks = append(out.Blocks, b)
+	}
+	slices.SortFunc(out.Blocks, func(a, b events.Block) int {
+		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Number, b.Number))
+	})
+	return out
+}
+
+// OffsetsRecord is a record of portage.offsets, or one that was refused.
+type OffsetsRecord struct {
+	Partition int32
+	Offset    int64
+	Key       events.OffsetsKey
+	// One of these is set.
+	Claim   *events.Claim
+	Block   *events.Block
+	Refusal error
+}
+
+// OffsetsTail follows claims and blocks.
+type OffsetsTail = Follower[OffsetsRecord]
+
+// Tail follows one, some or all partitions (nil) of portage.offsets.
+func (f *Offsets) Tail(partitions []int32) *OffsetsTail {
+	return follow(f.c, events.TopicOffsets, orAll(partitions), offsetsRecord)
+}
+
+func offsetsRecord(partition int32, r cluster.Record) (OffsetsRecord, bool) {
+	out := OffsetsRecord{Partition: partition, Offset: r.Offset}
+	key, err := events.ParseOffsetsKey(string(r.Key))
+	switch {
+	case r.Value == nil:
+		return out, false
+	case err != nil:
+		out.Refusal = err
+	case key.Claim:
+		var c events.Claim
+		out.Key, c, out.Refusal = events.DecodeClaim(r.Key, r.Value)
+		out.Claim = &c
+	default:
+		var b events.Block
+		out.Key, b, out.Refusal = events.DecodeBlock(r.Key, r.Value)
+		out.Block = &b
+	}
+	if out.Refusal != nil {
+		out.Claim, out.Block = nil, nil
+	}
+	return out, true
+}
