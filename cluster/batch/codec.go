@@ -47,7 +47,7 @@ func (c Codec) String() string {
 // anyone configures; beyond it the batch is an attack or an accident.
 const maxDecoded = 512 << 20
 
-var errTooBig = fmt.Errorf("decompresses to more than %d MiB", maxDecoded>>20)
+var errTooBig = errors.New("decompresses to more than any broker should hold")
 
 // The pools keep compressors, whose construction costs far more than their use.
 var (
@@ -85,8 +85,8 @@ func newZstdEncoder() any {
 	return e
 }
 
-// decompress returns the records block of a batch; uncompressed it is src itself.
-func decompress(c Codec, src []byte) ([]byte, error) {
+// decompress returns the records block of a batch, at most limit bytes of it; uncompressed it is src itself.
+func decompress(c Codec, src []byte, limit int) ([]byte, error) {
 	switch c {
 	case None:
 		return src, nil
@@ -96,31 +96,40 @@ func decompress(c Codec, src []byte) ([]byte, error) {
 		if err := r.Reset(bytes.NewReader(src)); err != nil {
 			return nil, err
 		}
-		return readAll(r, len(src))
+		return readAll(r, len(src), limit)
 	case Snappy:
-		return unsnappy(src)
+		return unsnappy(src, limit)
 	case LZ4:
 		r := lz4Readers.Get().(*lz4.Reader)
 		defer lz4Readers.Put(r)
 		r.Reset(bytes.NewReader(src))
-		return readAll(r, len(src))
+		return readAll(r, len(src), limit)
 	case Zstd:
-		d, ok := zstdDecoders.Get().(*zstd.Decoder)
-		if !ok {
-			return nil, errors.New("zstd decoder refused its options")
-		}
-		defer zstdDecoders.Put(d)
-		return d.DecodeAll(src, nil)
+		return unzstd(src, limit)
 	}
 	return nil, errors.New("unknown codec")
 }
 
-func readAll(r io.Reader, compressed int) ([]byte, error) {
+// unzstd: a frame usually says how large it is; one that does not, or lies, meets the decoder's own limit.
+func unzstd(src []byte, limit int) ([]byte, error) {
+	var head zstd.Header
+	if err := head.Decode(src); err == nil && head.HasFCS && head.FrameContentSize > uint64(limit) {
+		return nil, errTooBig
+	}
+	d, ok := zstdDecoders.Get().(*zstd.Decoder)
+	if !ok {
+		return nil, errors.New("zstd decoder refused its options")
+	}
+	defer zstdDecoders.Put(d)
+	return d.DecodeAll(src, nil)
+}
+
+func readAll(r io.Reader, compressed, limit int) ([]byte, error) {
 	out := bytes.NewBuffer(make([]byte, 0, 4*compressed+512))
-	if _, err := io.Copy(out, io.LimitReader(r, maxDecoded+1)); err != nil {
+	if _, err := io.Copy(out, io.LimitReader(r, int64(limit)+1)); err != nil {
 		return nil, err
 	}
-	if out.Len() > maxDecoded {
+	if out.Len() > limit {
 		return nil, errTooBig
 	}
 	return out.Bytes(), nil
@@ -132,9 +141,9 @@ var xerial = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 
 const xerialHeader = 16
 
-func unsnappy(src []byte) ([]byte, error) {
+func unsnappy(src []byte, limit int) ([]byte, error) {
 	if len(src) < xerialHeader || !bytes.HasPrefix(src, xerial) {
-		return snappyBlock(nil, src)
+		return snappyBlock(nil, src, limit)
 	}
 	var out []byte
 	for src = src[xerialHeader:]; len(src) > 0; {
@@ -146,7 +155,7 @@ func unsnappy(src []byte) ([]byte, error) {
 			return nil, errors.New("xerial block is longer than the batch")
 		}
 		var err error
-		if out, err = snappyBlock(out, src[4:4+n]); err != nil {
+		if out, err = snappyBlock(out, src[4:4+n], limit); err != nil {
 			return nil, err
 		}
 		src = src[4+n:]
@@ -155,12 +164,12 @@ func unsnappy(src []byte) ([]byte, error) {
 }
 
 // snappyBlock appends one decompressed block to out.
-func snappyBlock(out, src []byte) ([]byte, error) {
+func snappyBlock(out, src []byte, limit int) ([]byte, error) {
 	n, err := s2.DecodedLen(src)
 	if err != nil {
 		return nil, err
 	}
-	if n > maxDecoded-len(out) {
+	if n > limit-len(out) {
 		return nil, errTooBig
 	}
 	// A snappy block expands at most about 21 times per copy element; a larger claim is not worth its memory.

@@ -29,7 +29,7 @@ func (b Batch) Records() ([]Record, error) {
 	if err := b.Check(); err != nil {
 		return nil, err
 	}
-	raw, err := decompress(b.Codec(), b.Payload())
+	raw, err := decompress(b.Codec(), b.Payload(), maxDecoded)
 	if err != nil {
 		return nil, fmt.Errorf("%w: batch at offset %d: %s: %w", ErrCorrupt, b.BaseOffset(), b.Codec(), err)
 	}
