@@ -40,12 +40,19 @@ func (d *Driver) append(ctx context.Context, view *projector.View, in intent) (f
 	if err := d.cfg.Store.Wait(ctx, at); err != nil {
 		return fsm.Note{}, fmt.Errorf("wait for position %d: %w", at, err)
 	}
-	after := d.cfg.Store.View()
-	defer after.Close()
-	note, _ := after.Note(at)
+	note, err := d.note(at)
+	if err != nil {
+		return fsm.Note{}, err
+	}
 	d.log(in.it).Info().Str("event", e.ID).Str("type", string(e.Type)).Int64("position", at).Uint32("epoch", e.Epoch).
 		Str("verdict", string(note.Verdict)).Str("reason", note.Reason).Msg("event appended")
 	return note.Note, nil
+}
+
+func (d *Driver) note(position int64) (projector.Note, error) {
+	view := d.cfg.Store.View()
+	note, _ := view.Note(position)
+	return note, view.Close()
 }
 
 func (d *Driver) event(view *projector.View, in intent) (events.Event, error) {

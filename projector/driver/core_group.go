@@ -16,9 +16,8 @@ import (
 type guardWant uint8
 
 const (
-	guardOut       guardWant = iota // not a member
-	guardClosed                     // beside agents, offering portage's protocol name alone
-	guardExclusive                  // alone, under its own protocol type
+	guardOut    guardWant = iota // not a member
+	guardClosed                  // inside; sealed once it is alone
 )
 
 // guardsWanted says how the guards of a group are to stand on both sides. The
@@ -58,6 +57,11 @@ type snapshot struct {
 // others are the members that are not the guard.
 func (s snapshot) others() []roster.Member {
 	return slices.DeleteFunc(slices.Clone(s.Members), func(m roster.Member) bool { return m.Instance == guardInstance })
+}
+
+// has reports whether a member id is inside.
+func (s snapshot) has(id string) bool {
+	return slices.ContainsFunc(s.Members, func(m roster.Member) bool { return m.ID == id })
 }
 
 // usable says why the snapshot proves nothing, "" if it does.

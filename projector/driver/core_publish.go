@@ -16,11 +16,11 @@ func addressOf(d events.Directive) address { return address{d.SourceCluster, d.A
 
 // due are the directives of the projection that the topic does not have yet,
 // lowest position first, so that a mark can follow them.
-func due(wanted []events.Directive, there map[address]int64) []events.Directive {
+func due(wanted []*events.Directive, there map[address]int64) []events.Directive {
 	var out []events.Directive
 	for _, d := range wanted {
-		if at, ok := there[addressOf(d)]; !ok || at < d.Position {
-			out = append(out, d)
+		if at, ok := there[addressOf(*d)]; !ok || at < d.Position {
+			out = append(out, *d)
 		}
 	}
 	slices.SortFunc(out, func(a, b events.Directive) int { return int(a.Position - b.Position) })

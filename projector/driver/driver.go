@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -20,6 +21,10 @@ type Driver struct {
 	maps   *mapStore
 	guards *guards
 	pub    *publisher
+
+	// watchers follow the guards until stopped is closed.
+	watchers sync.WaitGroup
+	stopped  chan struct{}
 
 	mu sync.Mutex
 	// memory is what was seen of a stream in its present phase: it is lost with
@@ -46,7 +51,7 @@ func New(cfg Config) (*Driver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, queue: newQueue(), maps: newMapStore(), memory: make(map[item]*memory)}
+	d := &Driver{cfg: cfg, queue: newQueue(), maps: newMapStore(), memory: make(map[item]*memory), stopped: make(chan struct{})}
 	d.guards = newGuards(cfg)
 	d.pub = newPublisher(cfg)
 	return d, nil
@@ -55,14 +60,18 @@ func New(cfg Config) (*Driver, error) {
 // Run drives until ctx is done. The guards stay members of their groups: their
 // static memberships outlive the process, and a successor takes them over.
 func (d *Driver) Run(ctx context.Context) error {
-	defer d.guards.close()
+	defer func() {
+		close(d.stopped)
+		d.watchers.Wait()
+		d.guards.close()
+	}()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.tailOffsets(ctx) })
 	g.Go(func() error { return d.pub.run(ctx) })
 	g.Go(func() error { return d.watch(ctx) })
 	g.Go(func() error { d.queue.run(ctx, d.cfg.Workers, d.look); return nil })
 	err := g.Wait()
-	if ctx.Err() != nil && err == context.Canceled {
+	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
@@ -74,13 +83,11 @@ func (d *Driver) watch(ctx context.Context) error {
 	after := int64(-1)
 	for ctx.Err() == nil {
 		view := d.cfg.Store.View()
-		if after < 0 {
-			d.queueAll(view)
-		} else {
-			d.queueSince(view, after)
-		}
+		err := d.queueChanges(view, after)
 		after = view.Applied()
-		view.Close()
+		if err := errors.Join(err, view.Close()); err != nil {
+			return err
+		}
 		d.pub.poke()
 		select {
 		case <-ctx.Done():
@@ -93,28 +100,40 @@ func (d *Driver) watch(ctx context.Context) error {
 	return nil
 }
 
-func (d *Driver) queueAll(view *projector.View) {
-	for _, m := range view.Migrations() {
-		d.queueMigration(view, m)
+func (d *Driver) queueChanges(view *projector.View, after int64) error {
+	if after >= 0 {
+		return d.queueSince(view, after)
 	}
+	all, err := view.Migrations()
+	for _, m := range all {
+		err = errors.Join(err, d.queueMigration(view, m))
+	}
+	return err
 }
 
 // queueMigration makes the migration and all its topics and groups due.
-func (d *Driver) queueMigration(view *projector.View, m *fsm.Migration) {
+func (d *Driver) queueMigration(view *projector.View, m *fsm.Migration) error {
 	now := time.Now()
 	d.queue.add(item{m.Name, events.MigrationStream}, now)
-	for _, t := range view.Topics(m.Name) {
+	topics, err1 := view.Topics(m.Name)
+	for _, t := range topics {
 		d.queue.add(item{m.Name, events.TopicStream(t.Topic)}, now)
 	}
-	for _, g := range view.Groups(m.Name) {
+	groups, err2 := view.Groups(m.Name)
+	for _, g := range groups {
 		d.queue.add(item{m.Name, events.GroupStream(g.Group)}, now)
 	}
+	return errors.Join(err1, err2)
 }
 
 // queueSince makes due what the events after a position name. An event of the
 // migration's own stream, or one that ends a step, concerns all its streams.
-func (d *Driver) queueSince(view *projector.View, after int64) {
-	for _, n := range view.NotesSince(after) {
+func (d *Driver) queueSince(view *projector.View, after int64) error {
+	notes, err := view.Notes("", after+1, view.Applied(), projector.All)
+	if err != nil {
+		return err
+	}
+	for _, n := range notes {
 		if n.Verdict != fsm.Accepted {
 			continue
 		}
@@ -123,11 +142,14 @@ func (d *Driver) queueSince(view *projector.View, after int64) {
 			continue
 		}
 		if n.Stream == events.MigrationStream || ends(n.Type) {
-			d.queueMigration(view, m)
+			if err := d.queueMigration(view, m); err != nil {
+				return err
+			}
 			continue
 		}
 		d.queue.add(item{n.Migration, n.Stream}, time.Now())
 	}
+	return nil
 }
 
 // ends reports whether an event may let another stream's step begin.
@@ -141,14 +163,7 @@ func ends(t events.Type) bool {
 
 // look works on one stream once and says when to look again.
 func (d *Driver) look(ctx context.Context, it item) time.Time {
-	view := d.cfg.Store.View()
-	defer view.Close()
-	m, ok := view.Migration(it.migration)
-	if !ok {
-		return time.Time{}
-	}
-	w := &work{d: d, view: view, it: it, mig: m}
-	next, err := w.do(ctx)
+	next, err := d.lookOnce(ctx, it)
 	if ctx.Err() != nil {
 		return time.Time{}
 	}
@@ -159,6 +174,17 @@ func (d *Driver) look(ctx context.Context, it item) time.Time {
 		return time.Time{}
 	}
 	return time.Now().Add(next)
+}
+
+func (d *Driver) lookOnce(ctx context.Context, it item) (next time.Duration, err error) {
+	view := d.cfg.Store.View()
+	defer func() { err = errors.Join(err, view.Close()) }()
+	m, ok := view.Migration(it.migration)
+	if !ok {
+		return 0, view.Err()
+	}
+	w := &work{d: d, view: view, it: it, mig: m}
+	return w.do(ctx)
 }
 
 // failed logs a failed attempt and says when the next one is: pauses double

@@ -37,6 +37,8 @@ type readers struct {
 	mem            *memory
 }
 
+func (s *readers) sourceSeat() seat { return seat{s.source.Name(), s.g.Group} }
+
 func (s *readers) phase(ctx context.Context) (time.Duration, error) {
 	switch s.g.Readers {
 	case events.PhaseOnSource:
@@ -84,7 +86,7 @@ func (s *readers) request(ctx context.Context) (time.Duration, error) {
 // prepare waits until everybody inside the source group is the guard or has
 // prepared.
 func (s *readers) prepare(ctx context.Context) (time.Duration, error) {
-	if why := s.d.guards.stranger(s.source.Name(), s.g.Group); why != "" {
+	if why := s.d.guards.stranger(s.sourceSeat()); why != "" {
 		return s.abort(ctx, "stranger", "source: "+why)
 	}
 	snap, err := inspect(ctx, s.source, s.g.Group)
@@ -160,7 +162,7 @@ func (s *readers) freeze(ctx context.Context) (list []events.TopicOffset, failed
 	if list, failed = drainedOffsets(s.g, committed.at); failed != "" {
 		return nil, failed, nil
 	}
-	if err := s.d.guards.commit(ctx, s.source.Name(), s.g.Group, committed.commits(list)); err != nil {
+	if err := s.d.guards.commit(ctx, s.sourceSeat(), committed.commits(list)); err != nil {
 		return nil, "", err
 	}
 	after, err := s.committed(ctx, s.source, sourceTopics(s.g))
@@ -255,11 +257,11 @@ func (s *readers) close(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	if !s.g.LeaveSource {
-		held, ok := s.d.guards.held(s.source.Name(), s.g.Group)
-		if !ok || !source.has(held.member) {
+		held, ok := s.d.guards.held(s.sourceSeat())
+		if !ok || !source.has(held.MemberID) {
 			return s.wait(s.mem, "the guard is not proven to hold the source", s.d.cfg.Poll)
 		}
-		return s.onGroup(ctx, s.g, held.event(events.RouteSource))
+		return s.onGroup(ctx, s.g, heldEvent(events.RouteSource, held))
 	}
 	target, err := inspect(ctx, s.target, s.g.Group)
 	if err != nil {
@@ -305,6 +307,8 @@ func (s *readers) afterwards(ctx context.Context) (time.Duration, error) {
 	if others := snap.others(); len(others) > 0 {
 		return s.wait(s.mem, "source: members "+names(others)+" are still inside", s.d.cfg.Idle)
 	}
-	s.d.guards.want(s.source, s.g.Group, guardExclusive, nil)
-	return s.d.cfg.Idle, nil
+	if err := s.d.guards.seal(ctx, s.sourceSeat()); err != nil {
+		return 0, fmt.Errorf("seal the source group: %w", err)
+	}
+	return again, nil
 }

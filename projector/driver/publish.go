@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,6 +19,9 @@ type publisher struct {
 	directives *log.Directives
 	wake       chan struct{}
 
+	// done is the position up to which everything is published; only run uses it.
+	done int64
+
 	mu sync.Mutex
 	// there is the highest position read back per address.
 	there map[address]int64
@@ -26,8 +30,8 @@ type publisher struct {
 
 func newPublisher(cfg Config) *publisher {
 	return &publisher{
-		cfg: cfg, directives: log.NewDirectives(cfg.Control, log.DirectivesOptions{Logger: cfg.Logger}), wake: make(chan struct{}, 1),
-		there: make(map[address]int64), marks: make(map[int32]int64),
+		cfg: cfg, directives: log.NewDirectives(cfg.Control, log.Options{Logger: cfg.Logger}), wake: make(chan struct{}, 1),
+		done: -1, there: make(map[address]int64), marks: make(map[int32]int64),
 	}
 }
 
@@ -75,17 +79,16 @@ func (p *publisher) run(ctx context.Context) error {
 }
 
 // load learns what the topic has already.
-func (p *publisher) load(ctx context.Context) error {
-	all := make([]int32, events.ControlPartitions)
-	for i := range all {
-		all[i] = int32(i)
-	}
-	tail := p.directives.Watch(all)
-	defer tail.Close()
+func (p *publisher) load(ctx context.Context) (err error) {
+	tail := p.directives.Watch(nil)
+	defer func() { err = errors.Join(err, tail.Close()) }()
 	for {
 		records, caughtUp, err := tail.Next(ctx, 100*time.Millisecond)
+		if lasting(err) || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
 		if err != nil {
-			return fmt.Errorf("read %s: %w", events.TopicDirectives, err)
+			p.cfg.Logger.Warn().Err(err).Msg("directives cannot be read, trying again")
 		}
 		p.mu.Lock()
 		for _, r := range records {
@@ -105,16 +108,16 @@ func (p *publisher) load(ctx context.Context) error {
 // once publishes what is due and then the marks of the partitions concerned;
 // of all partitions when asked.
 func (p *publisher) once(ctx context.Context, allMarks bool) error {
-	view := p.cfg.Store.View()
-	applied := view.Applied()
-	wanted := view.Directives()
-	view.Close()
+	applied, wanted, err := p.wanted()
+	if err != nil {
+		return err
+	}
 	touched := make(map[int32]bool)
 	p.mu.Lock()
 	list := due(wanted, p.there)
 	p.mu.Unlock()
 	for _, d := range list {
-		if err := p.directives.Publish(ctx, d); err != nil {
+		if err := p.directives.Publish(ctx, d); err != nil && !errors.Is(err, log.ErrStale) {
 			return fmt.Errorf("publish the directive of %s: %w", d.Addressee, err)
 		}
 		p.mu.Lock()
@@ -125,7 +128,17 @@ func (p *publisher) once(ctx context.Context, allMarks bool) error {
 			p.cfg.Hooks.Published(d)
 		}
 	}
+	p.done = applied
 	return p.mark(ctx, applied, touched, allMarks)
+}
+
+// wanted reads what the projection wants published, from where the publisher
+// had come to.
+func (p *publisher) wanted() (applied int64, list []*events.Directive, err error) {
+	view := p.cfg.Store.View()
+	defer func() { err = errors.Join(err, view.Close()) }()
+	list, err = view.DirectivesAfter(p.done)
+	return view.Applied(), list, err
 }
 
 func (p *publisher) mark(ctx context.Context, applied int64, touched map[int32]bool, all bool) error {

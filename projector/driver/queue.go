@@ -37,6 +37,9 @@ func (q *queue) add(it item, at time.Time) {
 	q.poke()
 }
 
+// addNow makes an item due at once.
+func (q *queue) addNow(it item) { q.add(it, time.Now()) }
+
 func (q *queue) poke() {
 	select {
 	case q.wake <- struct{}{}:

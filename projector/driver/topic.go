@@ -92,7 +92,7 @@ func (e *finalError) Error() string { return e.reason }
 
 func (w *work) ensureTopic(ctx context.Context, target *cluster.Client, t *fsm.Topic) error {
 	wanted := copyingConfigs(t.Plan.Configs)
-	spec := cluster.TopicSpec{Name: t.Plan.TargetTopic, Partitions: t.Plan.Partitions, ReplicationFactor: t.Plan.ReplicationFactor, Configs: wanted}
+	spec := cluster.TopicSpec{Name: t.Plan.TargetTopic, Partitions: t.Plan.Partitions, ReplicationFactor: int16(t.Plan.ReplicationFactor), Configs: wanted}
 	err := target.CreateTopic(ctx, spec)
 	if err != nil && !errors.Is(err, cluster.ErrTopicExists) {
 		return err
