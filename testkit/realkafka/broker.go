@@ -84,7 +84,7 @@ func (b *broker) kill(sig os.Signal) error {
 	if child == nil {
 		return nil
 	}
-	if err := child.end(sig); err != nil {
+	if err := child.end(sig, patience); err != nil {
 		return fmt.Errorf("broker %d: %w", b.id, err)
 	}
 	b.log("broker %d ended: %v", b.id, child.err)

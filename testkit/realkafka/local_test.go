@@ -184,11 +184,20 @@ func TestProcessEndsWithItsOutputInTheFile(t *testing.T) {
 	require.True(t, errors.As(p.err, &exit))
 	require.Equal(t, 3, exit.ExitCode())
 	require.Equal(t, "hello", tail(log, 1))
-	require.NoError(t, p.end(os.Kill), "it has ended already")
+	require.NoError(t, p.end(os.Kill, time.Minute), "it has ended already")
 	_, err = launch(exec.Command(filepath.Join(t.TempDir(), "none")), log)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = launch(exec.Command("true"), filepath.Join(t.TempDir(), "none", "out.log"))
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestStubbornProcessIsKilled(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "out.log")
+	p, err := launch(exec.Command("sh", "-c", `trap "" TERM; echo ready; while :; do sleep 0.05; done`), log)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return tail(log, 1) == "ready" }, 10*time.Second, 5*time.Millisecond)
+	require.ErrorIs(t, p.end(terminate(), 100*time.Millisecond), errStuck)
+	require.False(t, p.alive())
 }
 
 // TestProcessDiesWithItsParent runs this very test binary as a parent that is killed.

@@ -1,10 +1,12 @@
 package realkafka
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"time"
 )
 
 // process is a running Java machine and the goroutine that waits for it.
@@ -53,13 +55,28 @@ func (p *process) alive() bool {
 	}
 }
 
-// end sends a signal and waits until the process is gone. A process that is gone already is no error.
-func (p *process) end(sig os.Signal) error {
+// patience is how long a process may take to end after a signal; an orderly shutdown of a busy broker takes seconds.
+const patience = time.Minute
+
+// errStuck says that a process had to be killed.
+var errStuck = errors.New("realkafka: process did not end by itself")
+
+// end sends a signal and waits until the process is gone. A process that is gone already is no error; one that does not go
+// within the time allowed is killed, which is.
+func (p *process) end(sig os.Signal, allowed time.Duration) error {
 	if p.alive() {
 		if err := p.os.Signal(sig); err != nil && p.alive() {
 			return fmt.Errorf("send %v to process %d: %w", sig, p.os.Pid, err)
 		}
 	}
+	timer := time.NewTimer(allowed)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return nil
+	case <-timer.C:
+	}
+	_ = p.os.Kill() // fails only if it has just ended
 	<-p.done
-	return nil
+	return fmt.Errorf("%w: process %d, %v after %v", errStuck, p.os.Pid, allowed, sig)
 }

@@ -21,7 +21,7 @@ func All() []Rule {
 		{"imports", "the architecture is who may import whom (DESIGN: packages)", checkImports},
 		{"libraries", "a library has one home, so that it can be replaced there", checkLibraries},
 		{"purity", "what is folded must fold the same way everywhere and always", checkPurity},
-		{"order", "the order of a map must not show in anything that is folded", checkOrder},
+		{"order", "the order of a map must not show in anything that is folded or simulated", checkOrder},
 		{"cores", "decisions take time and chance as inputs, so that the simulator can run them", checkCores},
 		{"docs", "a package and its names can be used without reading their code", checkDocs},
 		{"functions", "a function fits on a screen", checkFunctions},

@@ -11,7 +11,7 @@
 //
 //	for id := range members { //rules:ordered summed up, order does not show
 //
-//	//rules:ordered     a range over a map in a pure package whose order cannot show
+//	//rules:ordered     a range over a map, in a pure package or a core, whose order cannot show
 //	//rules:flat        a function over the limit that is one flat switch or table (above the function)
 //	//rules:impossible  a panic that no input can reach
 //	//rules:sleep       a sleep outside tests

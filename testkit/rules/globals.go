@@ -33,6 +33,7 @@ func packageVars(files []*File) map[string]*ast.ValueSpec {
 			}
 		})
 	}
+	delete(vars, "_") // var _ I = T{} declares nothing
 	return vars
 }
 

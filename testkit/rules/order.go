@@ -9,42 +9,38 @@ import (
 	"strings"
 )
 
-// checkOrder finds ranges over maps in pure packages. What is a map is told by go/types, run over the parsed files with
-// imports resolved as far as they are ours or the standard library's; a type from elsewhere is not a map to this rule.
+// checkOrder finds ranges over maps in pure packages and in cores. What is a map is told by go/types, run over the parsed files
+// with imports resolved as far as they are ours; a type from elsewhere is not a map to this rule.
 func checkOrder(t *Tree) (all []Violation) {
 	dirs, files := t.packages()
 	world := &world{tree: t, files: files, std: importer.ForCompiler(t.fset, "source", nil), done: map[string]*checked{}}
 	for _, dir := range dirs {
-		if r, ok := rowOf(dir); ok && r.pure && !files[dir][0].Main() {
-			all = append(all, world.orderIn(dir)...)
+		for _, f := range files[dir] {
+			if !orderMatters(f) {
+				continue
+			}
+			all = append(all, mapIterators(f)...)
+			if ranges(f) {
+				all = append(all, mapRanges(f, world.check(dir).info)...)
+			}
 		}
 	}
 	return all
 }
 
-func (w *world) orderIn(dir string) (all []Violation) {
-	for _, f := range w.files[dir] {
-		all = append(all, mapIterators(f)...)
-	}
-	if !ranges(w.files[dir]) {
-		return all
-	}
-	info := w.check(dir).info
-	for _, f := range w.files[dir] {
-		all = append(all, mapRanges(f, info)...)
-	}
-	return all
+// orderMatters says whether the order of a map in a file could show in what is folded or simulated.
+func orderMatters(f *File) bool {
+	r, ok := rowOf(f.Dir)
+	return isCore(f) || ok && r.pure && !f.Main()
 }
 
-// ranges says whether a package ranges over anything, without which it need not be type-checked.
-func ranges(files []*File) (found bool) {
-	for _, f := range files {
-		ast.Inspect(f.AST, func(n ast.Node) bool {
-			_, is := n.(*ast.RangeStmt)
-			found = found || is
-			return !found
-		})
-	}
+// ranges says whether a file ranges over anything, without which its package need not be type-checked.
+func ranges(f *File) (found bool) {
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		_, is := n.(*ast.RangeStmt)
+		found = found || is
+		return !found
+	})
 	return found
 }
 
@@ -80,16 +76,19 @@ func isMap(t types.Type) bool {
 	return false
 }
 
-// mapIterators finds maps.Keys, maps.Values and maps.All that are not sorted on the spot.
+// mapIterators finds maps.Keys, maps.Values and maps.All that are not sorted on the spot: by slices.Sorted or its kin, or by
+// any function whose name begins with sort, of what slices.Collect collects.
 func mapIterators(f *File) (all []Violation) {
 	sorted := map[ast.Node]bool{}
-	ast.Inspect(f.AST, func(n ast.Node) bool {
+	ast.Inspect(f.AST, func(n ast.Node) bool { // parents come before their children
 		call, ok := n.(*ast.CallExpr)
 		if !ok {
 			return true
 		}
-		switch pkg, name := f.callee(call); {
-		case pkg == "slices" && strings.HasPrefix(name, "Sorted") && len(call.Args) > 0:
+		pkg, name := f.callee(call)
+		switch {
+		case len(call.Args) == 0:
+		case strings.HasPrefix(strings.ToLower(name), "sort"), pkg == "slices" && name == "Collect" && sorted[call]:
 			sorted[call.Args[0]] = true
 		case pkg == "maps" && slices.Contains([]string{"Keys", "Values", "All"}, name) && !sorted[call] && !f.excused(ordered, call):
 			all = append(all, f.at("order", call, "maps.%s gives an order that changes: wrap it in slices.Sorted, or say why it cannot show: %s%s REASON",
@@ -100,13 +99,19 @@ func mapIterators(f *File) (all []Violation) {
 	return all
 }
 
-// callee is the package and name of a called function of another package.
+// callee is the name of a called function, and its package if that is another one.
 func (f *File) callee(call *ast.CallExpr) (pkg, name string) {
-	sel, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok {
-		return "", ""
+	fun := call.Fun
+	if generic, ok := fun.(*ast.IndexExpr); ok {
+		fun = generic.X
 	}
-	return f.importOf(sel), sel.Sel.Name
+	switch fun := fun.(type) {
+	case *ast.Ident:
+		return "", fun.Name
+	case *ast.SelectorExpr:
+		return f.importOf(fun), fun.Sel.Name
+	}
+	return "", ""
 }
 
 // world type-checks packages of the tree as they are needed.
@@ -140,7 +145,8 @@ func (w *world) check(dir string) *checked {
 	return c
 }
 
-// errElsewhere says that a package is neither ours nor in the standard library.
+// errElsewhere says that a package is not ours. Of the standard library only the few packages are resolved that turn maps into
+// maps; checking the others from their sources would take seconds.
 var errElsewhere = errors.New("not resolved")
 
 // Import resolves an import for the type checker.
@@ -148,7 +154,7 @@ func (w *world) Import(p string) (*types.Package, error) {
 	if dir, ours := strings.CutPrefix(p, Module+"/"); ours {
 		return w.check(dir).pkg, nil
 	}
-	if first, _, _ := strings.Cut(p, "/"); strings.Contains(first, ".") {
+	if !slices.Contains([]string{"maps", "slices", "iter", "cmp"}, p) {
 		return nil, errElsewhere
 	}
 	return w.std.Import(p)

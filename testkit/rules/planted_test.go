@@ -190,6 +190,7 @@ func TestGlobals(t *testing.T) {
 			[]string{"agent/b.go:2: [globals] package variable count is changed here"}},
 		{"a local of that name", one("var count int", "func a() { count := 1; count = 2; _ = count }"), nil},
 		{"a parameter of that name", one("var count int", "func a(count int) { count = 2 }"), nil},
+		{"the blank name", one("var _ error = nil", "func a() { _ = 1 }"), nil},
 		{"only read", one("var count = []int{1}", "func a() int { return count[0] }"), nil},
 		{"a lock", one(`import "sync"`, "var mu sync.Mutex"), []string{"agent/a.go:4: [globals] package variable mu exists to be changed"}},
 		{"a counter", one(`import "sync/atomic"`, "var n atomic.Int64"), []string{"agent/a.go:4: [globals] package variable n exists to be changed"}},

@@ -44,7 +44,10 @@ func TestOrder(t *testing.T) {
 		{"with a reason above", one("func a(m map[int]int) (n int) {", "	//rules:ordered summed up", "	for _, v := range m {", "		n += v", "	}", "	return n", "}"), nil},
 		{"an iterator", one(`import "maps"`, "func a(m map[int]int) {", "	for range maps.Keys(m) {", "	}", "}"), []string{"fsm/a.go:5: " + iterator + "Keys"}},
 		{"sorted", one(`import ("maps"; "slices")`, "func a(m map[int]int) {", "	for range slices.Sorted(maps.Keys(m)) {", "	}", "}"), nil},
+		{"collected and sorted", one(`import ("maps"; "slices")`, "func a(m map[int]int) []int { return sorted(slices.Collect(maps.Keys(m))) }", "func sorted(l []int) []int { slices.Sort(l); return l }"), nil},
 		{"collected unsorted", one(`import ("maps"; "slices")`, "func a(m map[int]int) []int { return slices.Collect(maps.Values(m)) }"), []string{"fsm/a.go:4: " + iterator + "Values"}},
+		{"in a core", map[string]string{"agent/core.go": src("agent", "func a(m map[int]int) {", "	for range m {", "	}", "}")}, []string{"agent/core.go:4: " + found}},
+		{"beside a core", map[string]string{"agent/core.go": src("agent"), "agent/shell.go": plain("agent", "func a(m map[int]int) {", "	for range m {", "	}", "}")}, nil},
 		{"elsewhere", map[string]string{"projector/a.go": src("projector", "func a(m map[int]int) {", "	for range m {", "	}", "}")}, nil},
 		{"in spite of an unknown library", one(`import "github.com/looplab/fsm"`, "func a(f *fsm.FSM, m map[int]int) {", "	f.Event()", "	for range m {", "	}", "}"), []string{"fsm/a.go:6: " + found}},
 	})
