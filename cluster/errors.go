@@ -64,12 +64,23 @@ func (e *Error) what() string {
 	case e.Code != 0:
 		s = CodeName(e.Code)
 	case e.Err != nil:
-		s = e.Err.Error()
+		s = withoutAddress(e.Err).Error()
 	}
 	if e.Message != "" {
 		s += fmt.Sprintf(" (the broker says: %s)", e.Message)
 	}
 	return s
+}
+
+// withoutAddress drops the address that Broker shows already.
+func withoutAddress(err error) error {
+	if ex, ok := err.(*wire.ExchangeError); ok {
+		return ex.Err
+	}
+	if dial, ok := err.(*wire.DialError); ok {
+		return fmt.Errorf("%s: %w", dial.Stage, dial.Err)
+	}
+	return err
 }
 
 // Unwrap returns the cause, or the kerr error of the code.

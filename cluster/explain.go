@@ -61,7 +61,7 @@ func (c *Client) wrap(err error, f failure) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Cluster: c.name, Broker: c.brokerName(f.broker), API: f.api, Resource: f.resource(), Err: err}
+	e := &Error{Cluster: c.name, Broker: c.brokerAsked(f.broker, err), API: f.api, Resource: f.resource(), Err: err}
 	if code, message, ok := saslCode(err); ok {
 		e.Code, e.Message = code, message
 	}
@@ -80,6 +80,20 @@ func (c *Client) brokerName(id int32) string {
 		return fmt.Sprintf("%d (%s)", id, b.Address())
 	}
 	return fmt.Sprint(id)
+}
+
+// brokerAsked is brokerName, narrowed down to the one broker of the bootstrap list that err is about.
+func (c *Client) brokerAsked(id int32, err error) string {
+	var ex *wire.ExchangeError
+	var dial *wire.DialError
+	switch {
+	case id >= 0:
+	case errors.As(err, &ex):
+		return ex.Address
+	case errors.As(err, &dial):
+		return dial.Address
+	}
+	return c.brokerName(id)
 }
 
 // saslCode finds the code and text of a refused login in kafka-go's error.

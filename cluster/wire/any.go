@@ -14,6 +14,9 @@ import (
 // Any sends req to a broker (−1: any) at the highest version within want that the broker and kmsg know. It sets the
 // version of req. Error codes inside the response are the caller's to read.
 func (t *Transport) Any(ctx context.Context, broker int32, req kmsg.Request, want Range) (kmsg.Response, error) {
+	if p, ok := req.(*kmsg.ProduceRequest); ok && p.Acks == 0 {
+		return nil, errNoAcks
+	}
 	o := order{api: req.Key(), broker: broker, body: func(l *line) (protocol.Message, error) {
 		v, err := choose(req.Key(), l.peer.offers, req.MaxVersion(), want)
 		if err != nil {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -100,9 +101,11 @@ func (t *Transport) Produce(ctx context.Context, broker int32, p *Produce) (*Pro
 	return value.(*ProduceResult), nil
 }
 
+var errNoAcks = errors.New("produce with acks=0: a broker does not answer it; use −1 or 1")
+
 func (p *Produce) validate() error {
 	if p.Acks == 0 {
-		return fmt.Errorf("produce with acks=0: a broker does not answer it; use −1 or 1")
+		return errNoAcks
 	}
 	type place struct {
 		topic     string
