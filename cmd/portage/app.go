@@ -17,6 +17,7 @@ import (
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cmd/internal/config"
+	"github.com/portage-kafka/portage/cmd/internal/service"
 	"github.com/portage-kafka/portage/commands"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/events/log"
@@ -136,17 +137,6 @@ func (a *app) control(ctx context.Context) (*cluster.Client, error) {
 	return a.cluster(ctx, cfg.Control)
 }
 
-// logOf is portage.events as the projector reads it.
-func logOf(c *cluster.Client) projector.Log {
-	return projector.Log{
-		ClusterID: c.ID(),
-		TopicID:   func(ctx context.Context) (string, error) { return log.TopicID(ctx, c) },
-		End:       func(ctx context.Context) (int64, error) { return log.End(ctx, c) },
-		Reader:    func(from int64) projector.Reader { return log.NewReader(c, from) },
-		Retriable: cluster.Retriable,
-	}
-}
-
 // projection opens the projection in a folder of its own below the data folder;
 // while another process has it, one in memory.
 func (a *app) projection(ctx context.Context, folder string) (*projector.Store, *projector.Projector, error) {
@@ -168,7 +158,7 @@ func (a *app) projection(ctx context.Context, folder string) (*projector.Store, 
 	if err != nil {
 		return nil, nil, err
 	}
-	fold, err := projector.New(projector.Config{Store: store, Log: logOf(control), Logger: a.log})
+	fold, err := projector.New(projector.Config{Store: store, Log: service.LogOf(control), Logger: a.log})
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}

@@ -30,6 +30,9 @@ func (d *Driver) append(ctx context.Context, view *projector.View, in intent) (f
 	if err != nil {
 		return fsm.Note{}, err
 	}
+	if first, seen := view.Seen(e.Migration, e.ID); seen {
+		return fsm.Note{Position: first, Verdict: fsm.Ignored, Reason: "said before"}, nil
+	}
 	at, err := d.cfg.Appender.Append(ctx, e)
 	if err != nil {
 		return fsm.Note{}, fmt.Errorf("append %s to %s: %w", e.Type, e.Stream, err)

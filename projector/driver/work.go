@@ -38,8 +38,14 @@ func (w *work) do(ctx context.Context) (time.Duration, error) {
 	return 0, nil
 }
 
-// migration completes a migration whose last step needs nobody.
+// migration appends a checkpoint when one is due, and completes a migration
+// whose last step needs nobody.
 func (w *work) migration(ctx context.Context) (time.Duration, error) {
+	if c, due := w.view.Checkpoint(w.it.migration); due {
+		if next, err := w.say(ctx, intent{it: w.it, body: c}); err != nil || next == again {
+			return next, err
+		}
+	}
 	if !mayComplete(w.mig) {
 		return 0, nil
 	}

@@ -1,0 +1,148 @@
+// Package service puts the long-running parts together: what `portage serve`
+// and `portage work` run, and what the demo runs in one process.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cmd/internal/metrics"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/events/log"
+	"github.com/portage-kafka/portage/projector"
+	"github.com/portage-kafka/portage/projector/driver"
+	"github.com/portage-kafka/portage/replicator"
+)
+
+// Options are what a service needs.
+type Options struct {
+	// Control is the cluster of the control topics, Clusters finds the others.
+	Control  *cluster.Client
+	Clusters func(ctx context.Context, name string) (*cluster.Client, error)
+	// Dir is the projection's folder; empty keeps it in memory. Serve only.
+	Dir string
+	// Host names the machine, Incarnation the process.
+	Host, Incarnation string
+	// Listen is the address of metrics and health; empty for none.
+	Listen string
+	Logger zerolog.Logger
+	// Before and After are called around every append of the orchestrator:
+	// fault injection kills the process there.
+	Before, After func(events.Event)
+	// Watch is told what the driver waits for and publishes; may be nil.
+	Watch func(driver.Hooks) driver.Hooks
+	// NoWorker leaves copying to `portage work`. Serve only.
+	NoWorker bool
+}
+
+// Serve runs the orchestrator, projector and driver, and a worker beside them,
+// until ctx is done.
+func Serve(ctx context.Context, o Options) (err error) {
+	if _, err := log.Check(ctx, o.Control); err != nil {
+		return err
+	}
+	store, err := projector.Open(projector.Options{Dir: o.Dir, Logger: o.Logger})
+	if err != nil {
+		return fmt.Errorf("open the projection: %w", err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	set := metrics.New()
+	fold, err := projector.New(projector.Config{Store: store, Log: LogOf(o.Control), Logger: o.Logger, Hooks: set.Projector()})
+	if err != nil {
+		return err
+	}
+	if _, err := fold.CatchUp(ctx); err != nil {
+		return fmt.Errorf("fold the log: %w", err)
+	}
+	d, err := driver.New(driverConfig(o, store, set))
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return fold.Run(ctx) })
+	g.Go(func() error { return d.Run(ctx) })
+	if !o.NoWorker {
+		g.Go(func() error { return runWorker(ctx, o, set) })
+	}
+	if o.Listen != "" {
+		g.Go(func() error { return set.Serve(ctx, o.Listen, store.Err) })
+	}
+	o.Logger.Info().Str("control", o.Control.Name()).Int64("applied", store.Applied()).Msg("serving")
+	return done(ctx, g.Wait())
+}
+
+func driverConfig(o Options, store *projector.Store, set *metrics.Set) driver.Config {
+	hooks := set.Driver()
+	if o.Watch != nil {
+		hooks = o.Watch(hooks)
+	}
+	return driver.Config{
+		Store: store, Control: o.Control, Clusters: o.Clusters, Logger: o.Logger, Hooks: hooks,
+		Appender: log.NewAppender(o.Control, log.AppenderOptions{Logger: o.Logger, Before: o.Before, After: o.After}),
+		Actor:    events.Actor{Kind: events.Orchestrator, Name: o.Host, Host: o.Host},
+	}
+}
+
+// Work runs a worker until ctx is done.
+func Work(ctx context.Context, o Options) error {
+	set := metrics.New()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return runWorker(ctx, o, set) })
+	if o.Listen != "" {
+		g.Go(func() error { return set.Serve(ctx, o.Listen, func() error { return nil }) })
+	}
+	o.Logger.Info().Str("control", o.Control.Name()).Msg("working")
+	return done(ctx, g.Wait())
+}
+
+// runWorker lets a worker finish what is under way when ctx is done.
+func runWorker(ctx context.Context, o Options, set *metrics.Set) error {
+	w, err := replicator.New(replicator.Config{
+		Control: o.Control, Clusters: o.Clusters, Name: o.Incarnation, Host: o.Host, Log: o.Logger, Hooks: set.Worker(),
+	})
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, w.Stop)
+	defer stop()
+	return w.Run(context.WithoutCancel(ctx))
+}
+
+// done takes the end that was asked for as no error.
+func done(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// LogOf is portage.events as the projector reads it.
+func LogOf(c *cluster.Client) projector.Log {
+	return projector.Log{
+		ClusterID: c.ID(),
+		TopicID:   func(ctx context.Context) (string, error) { return log.TopicID(ctx, c) },
+		End:       func(ctx context.Context) (int64, error) { return log.End(ctx, c) },
+		Reader:    func(from int64, topicID string) projector.Reader { return log.NewReader(c, from).Pin(topicID) },
+		Retriable: cluster.Retriable,
+	}
+}
+
+// CrashPoint is a hook that ends the process the hard way at one append: point
+// is "before:TYPE" or "after:TYPE". The kill function does not return.
+func CrashPoint(point string, kill func()) (before, after func(events.Event)) {
+	var fired atomic.Bool
+	at := func(when string) func(events.Event) {
+		return func(e events.Event) {
+			if point == when+":"+string(e.Type) && fired.CompareAndSwap(false, true) {
+				kill()
+			}
+		}
+	}
+	return at("before"), at("after")
+}

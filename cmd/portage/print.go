@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// table is what a verb shows: rows for people, and the value behind them for
+// programs.
+type table struct {
+	head  []string
+	rows  [][]string
+	value any
+	// note is a line under the table.
+	note string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// print writes a table in the format that was asked for.
+func (a *app) print(t *table) error {
+	switch a.flags.output {
+	case "json":
+		e := json.NewEncoder(a.out)
+		e.SetIndent("", "  ")
+		return e.Encode(t.value)
+	case "yaml":
+		return a.printYAML(t.value)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	if len(t.rows) > 0 && len(t.head) > 0 {
+		fmt.Fprintln(w, strings.Join(t.head, "\t"))
+	}
+	for _, r := range t.rows {
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if t.note != "" {
+		fmt.Fprintln(a.out, t.note)
+	}
+	return nil
+}
+
+// printYAML goes through JSON, so that both show the same names.
+func (a *app) printYAML(value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(raw, &node); err != nil {
+		return err
+	}
+	block(&node)
+	e := yaml.NewEncoder(a.out)
+	e.SetIndent(2)
+	return e.Encode(&node)
+}
+
+// block takes JSON's flow style out of a YAML tree.
+func block(n *yaml.Node) {
+	n.Style = 0
+	for _, c := range n.Content {
+		block(c)
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/portage-kafka/portage/cmd/internal/service"
+)
+
+func serveVerb(a *app) *cobra.Command {
+	var listen string
+	var noWorker bool
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the orchestrator, with a worker beside it", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.service("serve")
+			o, err := a.options(cmd.Context(), listen)
+			if err != nil {
+				return err
+			}
+			o.Dir = filepath.Join(a.cfg.Data, serveFolder, o.Control.ID())
+			o.NoWorker = noWorker
+			o.Before, o.After = service.CrashPoint(os.Getenv("PORTAGE_CRASH"), func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL); select {} })
+			return service.Serve(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: the configuration's)")
+	cmd.Flags().BoolVar(&noWorker, "no-worker", false, "leave copying to `portage work`")
+	return cmd
+}
+
+func workVerb(a *app) *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use: "work", Short: "Run a worker: it copies what the other workers leave it", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.service("work")
+			o, err := a.options(cmd.Context(), listen)
+			if err != nil {
+				return err
+			}
+			return service.Work(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: none)")
+	return cmd
+}
+
+func (a *app) options(ctx context.Context, listen string) (service.Options, error) {
+	control, err := a.control(ctx)
+	if err != nil {
+		return service.Options{}, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return service.Options{}, err
+	}
+	return service.Options{
+		Control: control, Clusters: a.cluster, Host: host, Incarnation: newID(), Listen: listen, Logger: a.log,
+	}, nil
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/portage-kafka/portage/cmd/internal/service"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
+	"github.com/portage-kafka/portage/projector"
+)
+
+// look runs a verb on the projection, folded to the end of the log or, with
+// --at, to an earlier point.
+func (a *app) look(show func(ctx context.Context, v *projector.View, args []string) error) (func(*cobra.Command, []string) error, *string) {
+	at := new(string)
+	return a.within(func(ctx context.Context, args []string) (err error) {
+		view, closeView, err := a.viewAt(ctx, *at)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closeView()) }()
+		return errors.Join(show(ctx, view, args), view.Err())
+	}), at
+}
+
+// viewAt is the projection as of a position or a time; "" is now.
+func (a *app) viewAt(ctx context.Context, at string) (*projector.View, func() error, error) {
+	if at == "" {
+		v, err := a.view(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return v, v.Close, nil
+	}
+	bound, err := projector.ParseBound(at)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	control, err := a.control(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := projector.At(ctx, service.LogOf(control), bound)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := store.View()
+	return v, func() error { return errors.Join(v.Close(), store.Close()) }, nil
+}
+
+func addAt(cmd *cobra.Command, at *string) *cobra.Command {
+	cmd.Flags().StringVar(at, "at", "", "as of an event position or a time (RFC 3339)")
+	return cmd
+}
+
+func statusVerb(a *app) *cobra.Command {
+	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error {
+		if len(args) == 0 {
+			return a.migrations(v)
+		}
+		return a.migration(v, args[0])
+	})
+	return addAt(&cobra.Command{Use: "status [MIGRATION]", Short: "Show where migrations, or one with its topics and groups, stand", Args: cobra.MaximumNArgs(1), RunE: run}, at)
+}
+
+func (a *app) migrations(v *projector.View) error {
+	all, err := v.Migrations()
+	if err != nil {
+		return err
+	}
+	t := &table{head: []string{"MIGRATION", "PHASE", "STEP", "SYNCED", "READERS", "WRITERS", "QUIET", "STOPPED"}, value: all}
+	for _, m := range all {
+		c := m.Count
+		t.add(m.Name, string(m.Phase), stepName(m), of(c.Synced, c.Topics), of(c.Readers, c.Groups), of(c.Writers, c.Topics), of(c.Quiet, c.Topics), fmt.Sprint(c.Stopped))
+	}
+	t.note = fmt.Sprintf("as of event %d", v.Applied())
+	return a.print(t)
+}
+
+func of(n, all int) string { return fmt.Sprintf("%d/%d", n, all) }
+
+// stepName names the step that a migration is at.
+func stepName(m *fsm.Migration) string {
+	if m.Plan == nil {
+		return ""
+	}
+	i, awaiting := m.StepIs()
+	if i >= len(m.Plan.Steps) {
+		return "done"
+	}
+	name := m.Plan.Steps[i].Do
+	if awaiting && m.Phase == events.PhaseRunning {
+		name += " (awaiting approval)"
+	}
+	return name
+}
+
+// details is what `status MIGRATION -o json` shows.
+type details struct {
+	Migration *fsm.Migration `json:"migration"`
+	Topics    []*fsm.Topic   `json:"topics"`
+	Groups    []*fsm.Group   `json:"groups"`
+	Position  int64          `json:"position"`
+}
+
+func (a *app) migration(v *projector.View, name string) error {
+	m, ok := v.Migration(name)
+	if !ok {
+		return fmt.Errorf("there is no migration %q: `portage status` lists them", name)
+	}
+	topics, err1 := v.Topics(name)
+	groups, err2 := v.Groups(name)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	t := &table{
+		head:  []string{"STREAM", "COPY", "READERS", "WRITERS", "SOURCE", "EPOCH", "NOTE"},
+		value: details{m, topics, groups, v.Applied()},
+		note:  fmt.Sprintf("%s is %s, step %s, as of event %d", name, m.Phase, stepName(m), v.Applied()),
+	}
+	for _, r := range topics {
+		t.add("topic/"+r.Topic, string(r.Copy), "", string(r.Writers), string(r.Retire), fmt.Sprint(r.Standing.Epoch), topicNote(r))
+	}
+	for _, g := range groups {
+		t.add("group/"+g.Group, "", string(g.Readers), "", "", fmt.Sprint(g.Standing.Epoch), groupNote(g))
+	}
+	return a.print(t)
+}
+
+func topicNote(t *fsm.Topic) string {
+	if t.Stop != nil {
+		return t.Stop.Code + ": " + t.Stop.Reason
+	}
+	if t.Abort != nil && t.Writers == events.PhaseOnSource {
+		return "aborted: " + t.Abort.Reason
+	}
+	return ""
+}
+
+func groupNote(g *fsm.Group) string {
+	if g.Abort != nil && g.Readers == events.PhaseOnSource {
+		return "aborted (" + g.Abort.Code + "): " + g.Abort.Reason
+	}
+	if len(g.Abandoned) > 0 {
+		return fmt.Sprintf("%d records left behind by handlers", len(g.Abandoned))
+	}
+	return strings.Join(topicNames(g), ", ")
+}
+
+func topicNames(g *fsm.Group) []string {
+	names := make([]string, len(g.Topics))
+	for i, t := range g.Topics {
+		names[i] = t.Topic
+	}
+	return names
+}
