@@ -176,5 +176,5 @@ func (g *Generator) Aborted(r Record, at Place) { g.journal(KindAborted, r, at) 
 func (g *Generator) Unknown(r Record, at Place) { g.journal(KindUnknown, r, at) }
 
 func (g *Generator) journal(kind Kind, r Record, at Place) {
-	_ = g.cfg.Journal.Append(Entry{Kind: kind, ID: r.ID, Place: at, At: g.cfg.Journal.Now()})
+	_ = g.cfg.Journal.Append(Entry{Kind: kind, ID: r.ID, Place: at, Tombstone: r.Value == nil, At: g.cfg.Journal.Now()})
 }

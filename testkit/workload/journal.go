@@ -40,8 +40,9 @@ type Entry struct {
 	Kind Kind `json:"kind"`
 	ID
 	Place
-	Group    string `json:"group,omitempty"`    // of a handler
-	Instance string `json:"instance,omitempty"` // of a handler
+	Group     string `json:"group,omitempty"`     // of a handler
+	Instance  string `json:"instance,omitempty"`  // of a handler
+	Tombstone bool   `json:"tombstone,omitempty"` // of a send
 	// At is when a send was answered or a handler began, End when it finished: nanoseconds, see Journal.Now.
 	At  int64 `json:"at"`
 	End int64 `json:"end,omitempty"`
