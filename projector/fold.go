@@ -40,6 +40,9 @@ func newFold(s *Store, machines stepper, tolerate bool) (*fold, error) {
 		return nil, err
 	}
 	f := &fold{store: s, machines: machines, tolerate: tolerate, rows: newOverlay(s.db), meta: s.state()}
+	if f.meta.Applied < 0 {
+		f.rows.fresh = newNovelty()
+	}
 	var err error
 	f.digests, err = newLedger(s.db, f.meta.Applied+1)
 	return f, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/portage-kafka/portage/fsm"
 )
@@ -16,8 +17,12 @@ import (
 // the library; an older folder is migrated by Pebble when it is opened.
 const pebbleFormat = pebble.FormatValueSeparation
 
+// neverStall is more tables than are ever waiting.
+const neverStall = 1000
+
 // Open opens the store, empty if there is none. It is [ErrLocked] when another
-// process has it, [ErrNewer] when a later release wrote it.
+// process has it, [ErrNewer] when a later release wrote it. A store of an older
+// layout, or one whose files cannot be read, is emptied: the log has it all.
 func Open(o Options) (*Store, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -31,10 +36,15 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newStore(o, memory, lock)
-	if err := s.open(); err != nil {
-		return nil, errors.Join(err, s.release())
+	s, err := attempt(o, memory, o.Rebuild)
+	if err != nil && !errors.Is(err, ErrNewer) {
+		o.Logger.Warn().Err(err).Str("dir", o.Dir).Msg("the store is emptied, the log will be folded anew")
+		s, err = attempt(o, memory, true)
 	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.lock = lock
 	return s, nil
 }
 
@@ -50,82 +60,96 @@ func lockDir(o Options) (*pebble.Lock, error) {
 	return lock, nil
 }
 
+// attempt opens the rows, emptied first when that is asked for.
+func attempt(o Options, memory, empty bool) (*Store, error) {
+	s := newStore(o, memory)
+	if empty {
+		if err := o.FS.RemoveAll(s.rows); err != nil {
+			return nil, fmt.Errorf("empty the store: %w", err)
+		}
+	}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	return s, nil
+}
+
 // open opens Pebble and reads where the fold stands.
 func (s *Store) open() error {
 	if err := s.checkFiles(); err != nil {
 		return err
 	}
-	var err error
-	if s.db, err = pebble.Open(s.o.Dir, s.pebbleOptions()); err != nil {
-		return fmt.Errorf("open the store in %s: %w: the log has it all: delete the folder and it is folded again", s.o.Dir, err)
+	if err := s.openPebble(); err != nil {
+		return fmt.Errorf("open the store in %s: %w", s.rows, err)
 	}
 	m, err := s.readMeta()
-	if err != nil {
-		return err
-	}
 	s.meta, s.applied = m, m.Applied
-	return nil
+	return errors.Join(err, s.failure)
+}
+
+// openPebble turns the panic with which Pebble answers a folder that cannot be
+// synced into an error: nothing is lost here that the log does not have.
+func (s *Store) openPebble() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", ErrFailed, r)
+		}
+	}()
+	s.db, err = pebble.Open(s.rows, s.pebbleOptions())
+	return err
 }
 
 // checkFiles refuses files of a later Pebble before it touches them.
 func (s *Store) checkFiles() error {
-	desc, err := pebble.Peek(s.o.Dir, s.o.FS)
+	if err := s.o.FS.MkdirAll(s.rows, 0o755); err != nil {
+		return fmt.Errorf("create the folder of the store: %w", err)
+	}
+	desc, err := pebble.Peek(s.rows, s.o.FS)
 	if err != nil {
-		return fmt.Errorf("look at the store in %s: %w", s.o.Dir, err)
+		return fmt.Errorf("look at the store in %s: %w", s.rows, err)
 	}
 	if desc.Exists && desc.FormatMajorVersion > pebbleFormat {
 		return fmt.Errorf("%s: %w: its files have format %d, this release writes %d: upgrade, or delete the folder and it is folded again",
-			s.o.Dir, ErrNewer, desc.FormatMajorVersion, pebbleFormat)
+			s.rows, ErrNewer, desc.FormatMajorVersion, pebbleFormat)
 	}
 	return nil
 }
 
-// readMeta reads where the fold stands; it empties a store that must be built
-// anew and refuses one that a later release wrote.
+// readMeta reads where the fold stands.
 func (s *Store) readMeta() (meta, error) {
-	value, closer, err := s.db.Get(newKey(spaceMeta))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return emptyMeta(), nil
-	}
-	if err != nil {
-		return meta{}, fmt.Errorf("read the state of the store in %s: %w", s.o.Dir, err)
+	raw, err := get(s.db, newKey(spaceMeta))
+	if err != nil || raw == nil {
+		return emptyMeta(), err
 	}
 	var m meta
-	err = errors.Join(json.Unmarshal(value, &m), closer.Close())
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return m, fmt.Errorf("the state of the store in %s cannot be read: %w", s.rows, err)
+	}
 	switch {
-	case err != nil:
-		return meta{}, fmt.Errorf("the state of the store in %s cannot be read: %w: delete the folder and it is folded again", s.o.Dir, err)
 	case m.Layout > Layout || m.Machines > fsm.Version:
-		return meta{}, fmt.Errorf("%s: %w: layout %d and machines %d, this release reads up to layout %d and machines %d: upgrade, or delete the folder and it is folded again",
-			s.o.Dir, ErrNewer, m.Layout, m.Machines, Layout, fsm.Version)
-	case m.Layout < Layout || m.Machines < fsm.Version || s.o.Rebuild:
-		s.o.Logger.Info().Str("dir", s.o.Dir).Int("layout", m.Layout).Int("machines", m.Machines).Bool("asked", s.o.Rebuild).
-			Msg("the store is emptied, the log will be folded anew")
-		return emptyMeta(), s.empty()
+		return m, fmt.Errorf("%s: %w: layout %d and machines %d, this release reads up to layout %d and machines %d: upgrade, or delete the folder and it is folded again",
+			s.rows, ErrNewer, m.Layout, m.Machines, Layout, fsm.Version)
+	case m.Layout < Layout || m.Machines < fsm.Version:
+		return m, fmt.Errorf("the store in %s has layout %d and machines %d, now they are %d and %d", s.rows, m.Layout, m.Machines, Layout, fsm.Version)
 	}
 	return m, nil
 }
 
-// empty drops everything that the store holds.
-func (s *Store) empty() error {
-	if err := s.db.DeleteRange([]byte{0}, []byte{0xff}, pebble.NoSync); err != nil {
-		return fmt.Errorf("empty the store in %s: %w", s.o.Dir, err)
-	}
-	return nil
-}
-
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS: s.o.FS, Lock: s.lock, Logger: pebbleLogger{s},
+		// Nothing may be written after an error that Pebble calls fatal: what is
+		// on the disk then is what a crash would leave, and good to start with.
+		FS:                 errorfs.Wrap(s.o.FS, errorfs.InjectorFunc(s.sealed)),
+		Logger:             pebbleLogger{s},
 		FormatMajorVersion: pebbleFormat,
 		// The log is the write-ahead log: see "Commits" in doc.go.
 		DisableWAL:   true,
 		CacheSize:    s.o.CacheBytes,
 		MemTableSize: uint64(s.o.MemTableBytes),
-		// A disk that refuses a flush must be noticed before commits block:
-		// they would wait for as long as it refuses.
-		MemTableStopWritesThreshold: 8,
-		L0StopWritesThreshold:       64,
+		// Pebble would let a commit wait for as long as a disk refuses a write;
+		// Store.commit waits itself, until the store fails.
+		MemTableStopWritesThreshold: neverStall,
+		L0StopWritesThreshold:       neverStall,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { s.fail(fmt.Errorf("write the store: %w", err)) },
 			DataCorruption:  func(i pebble.DataCorruptionInfo) { s.fail(fmt.Errorf("read the store: %s: %w", i.Path, i.Details)) },
@@ -136,7 +160,22 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	if s.memory {
+		o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	}
 	return o
+}
+
+// sealed refuses writes once the store has failed.
+func (s *Store) sealed(op errorfs.Op) error {
+	select {
+	case <-s.broken:
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			return ErrFailed
+		}
+	default:
+	}
+	return nil
 }
 
 // pebbleLogger passes Pebble's messages on.
@@ -147,12 +186,12 @@ func (pebbleLogger) Infof(string, ...any) {}
 
 // Errorf passes an error of the disk on.
 func (l pebbleLogger) Errorf(format string, args ...any) {
-	l.s.o.Logger.Error().Str("dir", l.s.o.Dir).Msgf(format, args...)
+	l.s.o.Logger.Error().Str("dir", l.s.rows).Msgf(format, args...)
 }
 
 // Fatalf is called for errors after which Pebble cannot go on (its default
 // ends the process). The store is marked as failed, which refuses every later
-// commit and read; Pebble returns the error after it.
+// commit, read and write; Pebble returns the error after it.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
 	l.s.fail(fmt.Errorf("pebble: "+format, args...))
 }

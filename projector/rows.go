@@ -22,7 +22,8 @@ type overlay struct {
 	outbox     *table[fsm.OutboxKey, fsm.Effect]
 	directives *table[Address, events.Directive]
 	// seen are the ids of this batch: migration and id.
-	seen map[named]int64
+	seen  map[named]int64
+	fresh *novelty
 	// err is the first error of the store: fsm.Rows has no room for it, so
 	// whoever calls Step looks here afterwards.
 	err error
@@ -77,8 +78,12 @@ func (o *overlay) Claim(k fsm.ClaimKey) (fsm.Claim, bool) {
 
 // Seen implements [fsm.Rows].
 func (o *overlay) Seen(migration, id string) (int64, bool) {
-	if at, ok := o.seen[named{migration, id}]; ok {
+	k := named{migration, id}
+	if at, ok := o.seen[k]; ok {
 		return at, true
+	}
+	if o.fresh.isNew(k) {
+		return 0, false
 	}
 	at, ok, err := seen(o.from, migration, id)
 	if err != nil {
@@ -99,7 +104,9 @@ func seen(from getter, migration, id string) (int64, bool, error) {
 // apply puts what a step changed on top.
 func (o *overlay) apply(out fsm.Outcome) error {
 	if out.First {
-		o.seen[named{out.Note.Migration, out.Note.ID}] = out.Note.Position
+		k := named{out.Note.Migration, out.Note.ID}
+		o.seen[k] = out.Note.Position
+		o.fresh.add(k)
 	}
 	var errs []error
 	if out.Migration != nil {

@@ -16,8 +16,11 @@ import (
 type Store struct {
 	o      Options
 	memory bool
-	lock   *pebble.Lock
-	db     *pebble.DB
+	// rows is the folder in Options.Dir that Pebble has for itself, so that it
+	// can be emptied; lock keeps others out of both.
+	rows string
+	lock *pebble.Lock
+	db   *pebble.DB
 
 	mu sync.Mutex
 	// meta is what was committed last.
@@ -27,13 +30,19 @@ type Store struct {
 	// the store.
 	changed chan struct{}
 	closed  bool
+	// failure is why the store is of no use any more; broken is closed then.
 	failure error
+	broken  chan struct{}
+	// unflushed counts the bytes committed since a flush was begun, flushing is
+	// closed when that one has ended; for the one who commits.
+	unflushed int64
+	flushing  <-chan struct{}
 	// stopped is why nobody folds any more, nil while somebody may.
 	stopped error
 }
 
-func newStore(o Options, memory bool, lock *pebble.Lock) *Store {
-	return &Store{o: o, memory: memory, lock: lock, applied: -1, changed: make(chan struct{})}
+func newStore(o Options, memory bool) *Store {
+	return &Store{o: o, memory: memory, rows: o.FS.PathJoin(o.Dir, "rows"), applied: -1, changed: make(chan struct{}), broken: make(chan struct{})}
 }
 
 // Close writes what is still in memory to the folder and closes it. Views must
@@ -45,14 +54,57 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	failed := s.failure != nil
 	close(s.changed)
 	s.mu.Unlock()
-	var err error
-	if !s.memory && !failed {
-		err = s.db.Flush()
+	return errors.Join(s.flush(), s.release())
+}
+
+// flush writes what is in memory to the folder.
+func (s *Store) flush() error {
+	if s.memory {
+		return nil
 	}
-	return errors.Join(err, s.release())
+	if err := s.beginFlush(); err != nil {
+		return err
+	}
+	return s.flushed()
+}
+
+func (s *Store) beginFlush() error {
+	select {
+	case <-s.broken: // Pebble would try for ever
+		return s.failure
+	default:
+	}
+	var err error
+	s.flushing, err = s.db.AsyncFlush()
+	s.unflushed = 0
+	return err
+}
+
+// flushed waits for the flush that was begun last, or until the store fails.
+func (s *Store) flushed() error {
+	if s.flushing == nil {
+		return nil
+	}
+	select {
+	case <-s.flushing:
+		return nil
+	case <-s.broken:
+		return s.failure
+	}
+}
+
+// room makes sure that no more than two memtables are in memory: one that is
+// filled and one that is being written.
+func (s *Store) room(bytes int) error {
+	if s.unflushed += int64(bytes); s.unflushed < s.o.MemTableBytes {
+		return nil
+	}
+	if err := s.flushed(); err != nil {
+		return err
+	}
+	return s.beginFlush()
 }
 
 // release gives up Pebble and the lock.
@@ -61,7 +113,10 @@ func (s *Store) release() error {
 	if s.db != nil {
 		err = s.db.Close()
 	}
-	if err = errors.Join(err, s.lock.Close()); err != nil {
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("close the store in %s: %w", s.o.Dir, err)
 	}
 	return nil
@@ -90,6 +145,7 @@ func (s *Store) fail(cause error) {
 		return
 	}
 	s.failure = fmt.Errorf("%w: %s: %w: repair the disk or delete the folder, and start again", ErrFailed, s.o.Dir, cause)
+	close(s.broken)
 	s.o.Logger.Error().Err(s.failure).Msg("the store is of no use any more")
 	if !s.closed {
 		s.wake()
@@ -188,8 +244,12 @@ func (s *Store) commit(b *pebble.Batch, m meta) error {
 	if err := b.Set(newKey(spaceMeta), value, nil); err != nil {
 		return err
 	}
+	size := b.Len()
 	if err := b.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("commit position %d to %s: %w", m.Applied, s.o.Dir, err)
+	}
+	if err := s.room(size); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,155 @@
+package projector
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/portage-kafka/portage/events"
+)
+
+// small is a store that goes to its folder all the time.
+func small(fs vfs.FS) Options { return Options{Dir: "store", FS: fs, MemTableBytes: leastMemTable} }
+
+// prefixOf is the dumb fold of a log up to a position.
+func prefixOf(records []events.Record, upTo int64) *dumb {
+	d := newDumb()
+	for _, rec := range records {
+		if rec.Position <= upTo {
+			d.fold(rec)
+		}
+	}
+	return d
+}
+
+// resume opens what a crash left: it must be some prefix of the log, and go on
+// to the end.
+func resume(t *testing.T, fs vfs.FS, l *fakeLog, whole *dumb) (applied int64) {
+	t.Helper()
+	var heard bytes.Buffer
+	o := small(fs)
+	o.Logger = zerolog.New(&heard)
+	s, err := Open(o)
+	require.NoError(t, err)
+	require.Empty(t, heard.String(), "the folder is good: nothing is emptied")
+	v := s.View()
+	applied = v.Applied()
+	requireEqual(t, prefixOf(l.records, applied), v)
+	require.NoError(t, v.Close())
+	catchUp(t, s, l)
+	v = s.View()
+	requireEqual(t, whole, v)
+	require.NoError(t, v.Close())
+	require.NoError(t, s.Close())
+	return applied
+}
+
+func TestCrashAtAnyWriteLeavesAStoreThatGoesOn(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 3))
+	w := newWorld(seed, 2, 3, 10)
+	l := newFakeLog(w.write(1200))
+	l.split = func() int { return 40 }
+	disk := vfs.NewCrashableMem()
+	var clones []*vfs.MemFS
+	writes := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && rng.IntN(12) == 0 {
+			cfg := vfs.CrashCloneCfg{}
+			if rng.IntN(2) == 0 {
+				cfg = vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng}
+			}
+			clones = append(clones, disk.CrashClone(cfg))
+		}
+		return nil
+	})
+	s, err := Open(small(errorfs.Wrap(disk, locked(writes))))
+	require.NoError(t, err)
+	catchUp(t, s, l)
+	require.NoError(t, s.Close())
+	require.NotEmpty(t, clones)
+	applied := map[int64]bool{}
+	for _, fs := range clones {
+		applied[resume(t, fs, l, w.fold)] = true
+	}
+	t.Logf("%d crashes, the stores stood at %d different positions", len(clones), len(applied))
+	require.Greater(t, len(applied), 2)
+	require.Equal(t, w.at-1, resume(t, disk, l, w.fold), "Close has written everything")
+}
+
+// locked lets one operation at a time into an injector.
+func locked(i errorfs.InjectorFunc) errorfs.InjectorFunc {
+	gate := make(chan struct{}, 1)
+	return func(op errorfs.Op) error {
+		gate <- struct{}{}
+		defer func() { <-gate }()
+		return i(op)
+	}
+}
+
+// TestDiskErrorAtAnyOperation fails one operation of the disk, or all from it
+// on: the fold ends with an error or was not concerned, nothing panics, and the
+// folder is good for another start.
+func TestDiskErrorAtAnyOperation(t *testing.T) {
+	w := newWorld(7, 2, 3, 10)
+	l := newFakeLog(w.write(1200))
+	l.split = func() int { return 40 }
+	total := diskErrors(t, l, w, 1<<30, true)
+	t.Logf("%d operations", total)
+	require.Greater(t, total, int64(100))
+	failures := 0
+	for at := int64(0); at < total; at += 1 + total/25 {
+		for _, forever := range []bool{false, true} {
+			if diskErrors(t, l, w, at, forever) < 0 {
+				failures++
+			}
+		}
+	}
+	require.NotZero(t, failures)
+}
+
+// diskErrors folds a log on a disk whose n-th operation fails; it returns how
+// many operations there were, or a negative number when an error was noticed.
+func diskErrors(t *testing.T, l *fakeLog, w *world, n int64, forever bool) int64 {
+	t.Helper()
+	disk := vfs.NewCrashableMem()
+	var ops atomic.Int64
+	fails := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileClose || op.Kind == errorfs.OpGetDiskUsage {
+			return nil
+		}
+		if at := ops.Add(1); at == n || forever && at > n {
+			return errorfs.ErrInjected
+		}
+		return nil
+	})
+	err := foldOn(errorfs.Wrap(disk, fails), l)
+	resume(t, disk, l, w.fold)
+	if err != nil {
+		return -1
+	}
+	return ops.Load()
+}
+
+func foldOn(fs vfs.FS, l *fakeLog) error {
+	s, err := Open(small(fs))
+	if err != nil {
+		return err
+	}
+	p, err := New(Config{Store: s, Log: l.Log()})
+	if err != nil {
+		return err
+	}
+	_, err = p.CatchUp(context.Background())
+	if cerr := s.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
