@@ -157,6 +157,10 @@ func (c *Core) onSupply(now time.Time, in Supply) {
 func (c *Core) refuse(now time.Time, code int16) {
 	refused := c.offer
 	member := c.good != nil && c.generation != none
+	if member && c.before != stable && refused.Type == c.good.Type && slices.Equal(refused.Protocols, c.good.Protocols) {
+		member = false // even what was accepted is refused now, and the generation is ending
+		c.forget()
+	}
 	c.emit(Refused{Why: c.failure(opJoin, code), Offer: refused, Member: member})
 	switch {
 	case !member:
@@ -164,9 +168,6 @@ func (c *Core) refuse(now time.Time, code int16) {
 	case c.before == stable:
 		c.offer, c.phase, c.nextBeat = *c.good, stable, now
 		c.emit(Assigned{Generation: c.generation, Assignment: c.assigned, At: now})
-	case refused.Type == c.good.Type && slices.Equal(refused.Protocols, c.good.Protocols): // nothing to go back to
-		c.forget()
-		c.phase = idle
 	default:
 		c.offer, c.next = *c.good, now
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/portage-kafka/portage/cluster"
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
@@ -58,7 +59,7 @@ type CodeError struct {
 
 // Error names the operation, the group, the code and, where there is one, the fix.
 func (e *CodeError) Error() string {
-	s := fmt.Sprintf("%s: group %q: error %d %s", e.Op, e.Group, e.Code, codeName(e.Code))
+	s := fmt.Sprintf("%s: group %q: %s", e.Op, e.Group, cluster.CodeName(e.Code))
 	if fix := fixes[e.Code]; fix != "" {
 		s += ": " + fix
 	}
@@ -79,14 +80,6 @@ var fixes = map[int16]string{
 	codeUnknownTopic:      "the topic or partition does not exist on this cluster",
 	codeGroupIDNotFound:   "the group is being used through another group protocol (KIP-848)",
 	codeFenced:            "another process uses the same group.instance.id; only the later one goes on",
-}
-
-func codeName(code int16) string {
-	var known *kerr.Error
-	if errors.As(kerr.ErrorForCode(code), &known) {
-		return known.Message
-	}
-	return "UNKNOWN"
 }
 
 func sentinelOf(code int16) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/portage-kafka/portage/cluster"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -197,12 +198,8 @@ type Offset struct {
 	Metadata string // the client's own; at most 4096 bytes by default
 }
 
-// Stored is a committed offset.
-type Stored struct {
-	At          int64 // −1: none
-	LeaderEpoch int32 // −1: none
-	Metadata    string
-}
+// Stored is a committed offset as it is read.
+type Stored = cluster.Offset
 
 // Result is what became of one offset.
 type Result struct {

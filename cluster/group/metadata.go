@@ -143,7 +143,7 @@ func decodeAssignment(b []byte) (Assignment, error) {
 func pack(v any) []byte {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		panic("group: user data of strings and numbers failed to encode: " + err.Error())
+		panic("group: user data: " + err.Error()) //rules:impossible it is made of strings and numbers
 	}
 	if len(raw) <= gzipAbove {
 		return raw
@@ -152,7 +152,7 @@ func pack(v any) []byte {
 	z := gzip.NewWriter(&b)
 	_, errWrite := z.Write(raw)
 	if err := errors.Join(errWrite, z.Close()); err != nil {
-		panic("group: writing to memory failed: " + err.Error())
+		panic("group: compress: " + err.Error()) //rules:impossible it is written to memory
 	}
 	return b.Bytes()
 }

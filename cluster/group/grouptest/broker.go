@@ -24,6 +24,16 @@ const (
 type Options struct {
 	InitialDelay time.Duration // group.initial.rebalance.delay.ms; 0
 	MaxSession   time.Duration // group.max.session.timeout.ms; 30 min
+	Applied      func(Applied) // called for every offset that is stored; may be nil
+}
+
+// Applied is one offset that a member's commit has stored.
+type Applied struct {
+	Group, MemberID string
+	Generation      int32
+	Topic           string
+	Partition       int32
+	Committed
 }
 
 // Reply is the answer to the request that was handed in with the token.
@@ -66,7 +76,7 @@ func (b *Broker) Handle(now time.Time, token uint64, req kmsg.Request) {
 	case *kmsg.OffsetFetchRequest:
 		b.group(req.Group).handleFetch(token, req)
 	default:
-		panic(fmt.Sprintf("grouptest: no model of %T", req))
+		panic(fmt.Sprintf("grouptest: there is no model of %T", req)) //rules:impossible cores send nothing else
 	}
 }
 

@@ -72,6 +72,9 @@ func (m *member) touch(now time.Time) { m.expires = now.Add(m.session) }
 func (m *member) waits() bool { return m.join != nil || m.sync != nil }
 
 func (g *group) add(m *member) {
+	if len(g.members) == 0 {
+		g.protocolType = m.join.req.ProtocolType
+	}
 	g.members[m.id] = m
 	g.order = append(g.order, m.id)
 	if m.instance != "" {

@@ -193,7 +193,6 @@ func (g *group) completeJoin() {
 	g.protocol = g.selected()
 	for _, id := range g.order {
 		if m := g.members[id]; m.join != nil {
-			g.protocolType = m.join.req.ProtocolType
 			g.b.answer(m.join.token, g.current(m.join.req, m))
 			m.join = nil
 			m.touch(g.b.now)

@@ -121,7 +121,7 @@ func (g *group) handleCommit(token uint64, req *kmsg.OffsetCommitRequest) {
 			rp.Partition, rp.ErrorCode = p.Partition, code
 			rt.Partitions = append(rt.Partitions, rp)
 			if code == 0 {
-				g.offsets[key{t.Topic, p.Partition}] = Committed{At: p.Offset, Epoch: p.LeaderEpoch, Metadata: text(p.Metadata)}
+				g.store(req, key{t.Topic, p.Partition}, Committed{At: p.Offset, Epoch: p.LeaderEpoch, Metadata: text(p.Metadata)})
 			}
 		}
 		r.Topics = append(r.Topics, rt)
@@ -129,13 +129,17 @@ func (g *group) handleCommit(token uint64, req *kmsg.OffsetCommitRequest) {
 	g.b.answer(token, r)
 }
 
+func (g *group) store(req *kmsg.OffsetCommitRequest, k key, c Committed) {
+	g.offsets[k] = c
+	if g.b.options.Applied != nil {
+		g.b.options.Applied(Applied{req.Group, req.MemberID, req.Generation, k.topic, k.partition, c})
+	}
+}
+
 // checkCommit: generation −1 is for an empty group only; a member's is accepted until the join barrier closes.
 func (g *group) checkCommit(req *kmsg.OffsetCommitRequest) int16 {
-	if req.Generation < 0 {
-		if len(g.members) == 0 {
-			return 0
-		}
-		return unknownMemberCode
+	if req.Generation < 0 && len(g.members) == 0 {
+		return 0
 	}
 	if code := g.check(req.InstanceID, req.MemberID); code != 0 {
 		return code
