@@ -96,10 +96,10 @@ func (f *fact) visible() bool { return f.in[source].n+f.in[target].n > 0 }
 
 // handling is one handler entry of a judged record.
 type handling struct {
-	workload.Entry
-	fact    int
-	side    side
-	excused bool
+	*workload.Entry // of Config.Entries
+	fact            int
+	side            side
+	excused         bool
 }
 
 // facts are the evidence, arranged by record. Indexes of facts are stable.
@@ -113,7 +113,7 @@ type facts struct {
 	altered []seen                // altered records of this run, or of one that cannot be told
 	foreign [2]map[int]int        // by side: topic → records that are not judged
 	handled map[string][]handling // by group, in order of their beginning
-	noted   []workload.Entry      // entries of clusters or topics that are not judged
+	strays  int                   // entries of clusters, topics or runs that are not judged
 }
 
 // newFacts arranges logs and journals. logs may come in any order.
@@ -124,17 +124,20 @@ func newFacts(cfg Config, logs []seen) *facts {
 	slices.SortFunc(logs, func(a, b seen) int {
 		return cmp.Or(cmp.Compare(a.side, b.side), cmp.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition), cmp.Compare(a.offset, b.offset))
 	})
-	for _, s := range logs {
-		f.addSeen(s)
+	judged := slices.DeleteFunc(logs, func(s seen) bool { return !f.admit(s) })
+	for _, s := range judged {
+		f.count(s)
 	}
+	onTarget, _ := slices.BinarySearchFunc(judged, target, func(s seen, at side) int { return cmp.Compare(s.side, at) })
+	f.logs = [2][]seen{judged[:onTarget], judged[onTarget:]}
 	excused := map[excuse]bool{}
 	for _, e := range cfg.Excused {
-		if _, topic, ok := f.place(e); ok {
+		if _, topic, ok := f.place(&e); ok {
 			excused[excuse{e.Group, f.find(topic, e.ID)}] = true
 		}
 	}
-	for _, e := range cfg.Entries {
-		f.addEntry(e, excused)
+	for i := range cfg.Entries {
+		f.addEntry(&cfg.Entries[i], excused)
 	}
 	for _, l := range f.handled {
 		slices.SortStableFunc(l, func(a, b handling) int { return cmp.Compare(a.At, b.At) })
@@ -148,20 +151,18 @@ type excuse struct {
 	fact  int
 }
 
-func (f *facts) addSeen(s seen) {
+// admit reports whether a record is judged by what it says it is; an altered one that still says so is not lost as well.
+func (f *facts) admit(s seen) bool {
 	altered := errors.Is(s.err, workload.ErrAltered)
 	unreadable := altered && s.id.Run == ""
 	if s.err != nil && !altered || s.id.Run != f.cfg.Run && !unreadable {
 		f.foreign[s.side][s.topic]++
-		return
+		return false
 	}
 	if altered {
 		f.altered = append(f.altered, s)
 	}
-	if !unreadable { // an altered record that still says who it is is not lost as well
-		f.logs[s.side] = append(f.logs[s.side], s)
-		f.count(s)
-	}
+	return !unreadable
 }
 
 // count enters a judged record; records come in the order of their log.
@@ -196,7 +197,7 @@ func (f *facts) find(topic int, id workload.ID) int {
 }
 
 // place says which log and topic an entry is about.
-func (f *facts) place(e workload.Entry) (side, int, bool) {
+func (f *facts) place(e *workload.Entry) (side, int, bool) {
 	s, ok := f.cfg.side(e.Cluster)
 	if e.Offset < 0 && e.Cluster == "" { // never sent: on the source, if it were anywhere
 		s, ok = source, true
@@ -208,10 +209,10 @@ func (f *facts) place(e workload.Entry) (side, int, bool) {
 	return s, topic, ok
 }
 
-func (f *facts) addEntry(e workload.Entry, excused map[excuse]bool) {
+func (f *facts) addEntry(e *workload.Entry, excused map[excuse]bool) {
 	s, topic, ok := f.place(e)
 	if !ok {
-		f.noted = append(f.noted, e)
+		f.strays++
 		return
 	}
 	i := f.find(topic, e.ID)

@@ -56,7 +56,7 @@ func readSide(ctx context.Context, cfg Config, seed maphash.Seed, s side, cluste
 // weigh gives the verdict on what was read. It does no I/O.
 func weigh(cfg Config, logs []seen) Report {
 	f := newFacts(cfg, logs)
-	rep := Report{Run: cfg.Run, Strays: len(f.noted), examples: cfg.Examples}
+	rep := Report{Run: cfg.Run, Strays: f.strays, examples: cfg.Examples}
 	if rep.examples == 0 {
 		rep.examples = 5
 	}

@@ -24,19 +24,24 @@ type migration struct {
 	source, target workload.ClusterConfig
 	journal        *workload.Journal
 	path           string
+	group          string
 }
 
+// newMigration begins between two embedded clusters.
 func newMigration(t *testing.T) *migration {
 	t.Helper()
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	topics := []embedded.Topic{{Name: "orders", Partitions: partitions}}
 	pair := embedded.ForTest(t, embedded.Options{Source: embedded.Side{Topics: topics}, Target: embedded.Side{Topics: topics}})
-	m := &migration{
-		t:      t,
-		source: workload.ClusterConfig{Name: pair.Source.Name(), Bootstrap: pair.Source.Bootstrap()},
-		target: workload.ClusterConfig{Name: pair.Target.Name(), Bootstrap: pair.Target.Bootstrap()},
-		path:   filepath.Join(t.TempDir(), "journal"),
-	}
+	return between(t,
+		workload.ClusterConfig{Name: pair.Source.Name(), Bootstrap: pair.Source.Bootstrap()},
+		workload.ClusterConfig{Name: pair.Target.Name(), Bootstrap: pair.Target.Bootstrap()})
+}
+
+// between begins between two clusters that have the topic.
+func between(t *testing.T, source, target workload.ClusterConfig) *migration {
+	t.Helper()
+	m := &migration{t: t, source: source, target: target, path: filepath.Join(t.TempDir(), "journal"), group: "billing"}
 	var err error
 	m.journal, err = workload.OpenJournal(m.path)
 	require.NoError(t, err)
@@ -77,7 +82,7 @@ func (m *migration) copyOver(drop func(*kgo.Record) bool) {
 // consume lets the group handle n more records on a cluster.
 func (m *migration) consume(cluster workload.ClusterConfig, n int64, plant workload.Plant) {
 	m.t.Helper()
-	h, err := workload.NewHandler(workload.HandlerConfig{Group: "billing", Instance: "on-" + cluster.Name, Journal: m.journal, Plant: plant})
+	h, err := workload.NewHandler(workload.HandlerConfig{Group: m.group, Instance: "on-" + cluster.Name, Journal: m.journal, Plant: plant})
 	require.NoError(m.t, err)
 	c, err := workload.NewConsumer(workload.ConsumerConfig{Cluster: cluster, Topics: []string{"orders"}, Handler: h})
 	require.NoError(m.t, err)
@@ -99,7 +104,7 @@ func (m *migration) cross() {
 	to, err := kgo.NewClient(kgo.SeedBrokers(m.target.Bootstrap...))
 	require.NoError(m.t, err)
 	defer to.Close()
-	offsets, err := kadm.NewClient(from).FetchOffsets(m.t.Context(), "billing")
+	offsets, err := kadm.NewClient(from).FetchOffsets(m.t.Context(), m.group)
 	require.NoError(m.t, err)
 	commit := offsets.Offsets()
 	for _, ps := range commit {
@@ -108,7 +113,7 @@ func (m *migration) cross() {
 			ps[p] = o
 		}
 	}
-	require.NoError(m.t, kadm.NewClient(to).CommitAllOffsets(m.t.Context(), "billing", commit))
+	require.NoError(m.t, kadm.NewClient(to).CommitAllOffsets(m.t.Context(), m.group, commit))
 }
 
 func (m *migration) judge(s Switch) Report {
@@ -116,10 +121,10 @@ func (m *migration) judge(s Switch) Report {
 	require.NoError(m.t, m.journal.Close())
 	entries, err := workload.ReadFiles(m.path)
 	require.NoError(m.t, err)
-	s.Group = "billing"
+	s.Group = m.group
 	rep, err := Judge(m.t.Context(), Config{
 		Run: "r", Source: m.source, Target: m.target, Entries: entries,
-		Topics: []Topic{{Name: "orders"}}, Groups: []Group{{Name: "billing", Topics: []string{"orders"}}},
+		Topics: []Topic{{Name: "orders"}}, Groups: []Group{{Name: m.group, Topics: []string{"orders"}}},
 		Switches: []Switch{s},
 	})
 	require.NoError(m.t, err)

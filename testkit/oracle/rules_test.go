@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -197,4 +198,39 @@ func TestPause(t *testing.T) {
 
 	w.cfg.Switches[0] = Switch{Group: "billing", From: 400 * ms, To: 500 * ms}
 	require.Equal(t, Pause{Switch: w.cfg.Switches[0], Normal: time.Millisecond}, weigh(w.cfg, w.logs).Pauses[0])
+}
+
+func BenchmarkWeigh(b *testing.B) {
+	w := &world{cfg: Config{Run: "r", Topics: []Topic{{Name: "orders"}}, Groups: []Group{{Name: "billing", Topics: []string{"orders"}}}}}
+	clusters(&w.cfg)
+	const records = 200_000
+	for i := range int64(records) {
+		id := workload.ID{Run: "r", Producer: "p", Key: strconv.FormatInt(i%1000, 10), Seq: i / 1000}
+		at := workload.Place{Cluster: "old", Topic: "orders", Partition: int32(i % 1000 % 8), Offset: i}
+		w.see(source, at.Partition, i, id)
+		w.see(target, at.Partition, i, id)
+		w.cfg.Entries = append(w.cfg.Entries, workload.Entry{Kind: workload.KindSent, ID: id, Place: at})
+		w.handle(id, at, i*ms, i*ms+1)
+	}
+	for b.Loop() {
+		if rep := weigh(w.cfg, w.logs); !rep.OK() {
+			b.Fatal(rep.Table())
+		}
+	}
+	b.ReportMetric(float64(records*b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+func TestAlteredRecordsThatHardlySayWhoTheyAre(t *testing.T) {
+	w := compacted(2, 0, 1)
+	w.cfg.Topics[0].Compacted = false
+	w.logs = append(w.logs,
+		seen{side: target, offset: 7, err: workload.ErrAltered}, // whose it was cannot be told
+		seen{side: target, offset: 8, err: workload.ErrAltered, id: workload.ID{Run: "another", Producer: "p", Key: "k", Seq: 0}},
+	)
+	rep := weigh(w.cfg, w.logs)
+	require.Len(t, rep.Findings, 1, rep.Table())
+	require.Equal(t, 1, rep.Count(Altered))
+	require.EqualValues(t, 7, rep.Findings[0].Examples[0].Offset)
+	require.Equal(t, 1, rep.Topics[0].Foreign)
+	require.Equal(t, 2, rep.Topics[0].Target)
 }

@@ -195,3 +195,21 @@ func TestClientConfigs(t *testing.T) {
 		require.ErrorContains(t, err, field)
 	}
 }
+
+// BenchmarkProduce sends as fast as an embedded broker takes it.
+func BenchmarkProduce(b *testing.B) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "orders"))
+	require.NoError(b, err)
+	defer c.Close()
+	j, err := OpenJournal(filepath.Join(b.TempDir(), "journal"))
+	require.NoError(b, err)
+	p, err := NewProducer(ProducerConfig{
+		Generator: GeneratorConfig{Run: "r", Producer: "p", Topics: []string{"orders"}, Keys: 1000, Headers: 2, Journal: j},
+		Cluster:   ClusterConfig{Name: "source", Bootstrap: c.ListenAddrs()}, Count: int64(b.N),
+	})
+	require.NoError(b, err)
+	defer p.Close()
+	b.ResetTimer()
+	require.NoError(b, p.Run(context.Background()))
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
