@@ -1,0 +1,182 @@
+package driver
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
+	"github.com/portage-kafka/portage/fsm/offsetmap"
+	"github.com/portage-kafka/portage/fsm/roster"
+)
+
+// switching is a group of one topic with two partitions in epoch 2, with two
+// instances that acknowledged everything.
+func switching() *fsm.Group {
+	return &fsm.Group{
+		Group: "billing", Topics: []events.GroupTopic{{Topic: "orders", TargetTopic: "orders-eu", Partitions: 2}},
+		Standing: fsm.Standing{Epoch: 2}, Created: []string{"orders"},
+		SourceGuard: fsm.Guard{MemberID: "gs"}, TargetGuard: fsm.Guard{MemberID: "gt"},
+		Members: []fsm.Member{
+			{Incarnation: "i1", Prepared: 2, SourceMember: "m1", Drained: 2, DrainMember: "m1", Processed: []events.TopicOffset{{Topic: "orders", Partition: 0, Offset: 10}}},
+			{Incarnation: "i2", Prepared: 2, SourceMember: "m2", Drained: 2, DrainMember: "m2", Processed: []events.TopicOffset{{Topic: "orders", Partition: 1, Offset: 4}}},
+		},
+		Offsets: []events.TopicOffset{{Topic: "orders", Partition: 0, Offset: 10}, {Topic: "orders", Partition: 1, Offset: 4}},
+		Cut:     []events.CutPoint{{Topic: "orders", Partition: 0, Source: 10, Target: 9}, {Topic: "orders", Partition: 1, Source: 4, Target: 4}},
+	}
+}
+
+func stable(members ...roster.Member) snapshot {
+	return snapshot{Stable: true, State: "Stable", Members: members, Assigned: map[events.TopicOffset]string{}}
+}
+
+func theGuard() roster.Member { return roster.Member{ID: "gs", Instance: guardInstance} }
+
+func TestReadyToHold(t *testing.T) {
+	m1, m2 := roster.Member{ID: "m1", Incarnation: "i1"}, roster.Member{ID: "m2", Incarnation: "i2"}
+	for name, c := range map[string]struct {
+		change func(*fsm.Group)
+		snap   snapshot
+		ready  []string
+		why    string
+	}{
+		"all prepared":             {snap: stable(theGuard(), m1, m2), ready: []string{"m1", "m2"}},
+		"one has gone":             {snap: stable(theGuard(), m2), ready: []string{"m2"}},
+		"rebalancing":              {snap: snapshot{State: "PreparingRebalance"}, why: "PreparingRebalance"},
+		"a KIP-848 client":         {snap: snapshot{Modern: true}, why: "KIP-848"},
+		"no guard inside":          {snap: stable(m1, m2), why: "guard"},
+		"guard not recorded":       {change: func(g *fsm.Group) { g.TargetGuard = fsm.Guard{} }, snap: stable(theGuard(), m1, m2), why: "guards"},
+		"prepared for epoch 1":     {change: func(g *fsm.Group) { g.Members[1].Prepared = 1 }, snap: stable(theGuard(), m1, m2), why: "m2"},
+		"prepared under other id":  {change: func(g *fsm.Group) { g.Members[1].SourceMember = "m9" }, snap: stable(theGuard(), m1, m2), why: "m2"},
+		"a member nobody heard of": {snap: stable(theGuard(), m1, m2, roster.Member{ID: "m3"}), why: "m3"},
+		"nobody":                   {snap: stable(theGuard()), why: "no instance"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := switching()
+			if c.change != nil {
+				c.change(g)
+			}
+			ready, why := readyToHold(g, c.snap)
+			require.Equal(t, c.ready, ready)
+			if c.why == "" {
+				require.Empty(t, why)
+			} else {
+				require.Contains(t, why, c.why)
+			}
+		})
+	}
+}
+
+func TestStandsStill(t *testing.T) {
+	m1, m2 := roster.Member{ID: "m1", Incarnation: "i1"}, roster.Member{ID: "m2", Incarnation: "i2"}
+	require.Empty(t, standsStill(switching(), stable(theGuard(), m1, m2)))
+	require.Contains(t, standsStill(switching(), stable(m1, m2)), "guard")
+	require.Contains(t, standsStill(switching(), stable(theGuard(), m1, roster.Member{ID: "m2b", Incarnation: "i2"})), "m2b", "drained under a former member id")
+	late := switching()
+	late.Members[0].Drained = 1
+	require.Contains(t, standsStill(late, stable(theGuard(), m1, m2)), "m1", "drained in a former epoch")
+}
+
+func TestDrainedOffsets(t *testing.T) {
+	at := func(p0, p1 int64) map[string]map[int32]int64 {
+		return map[string]map[int32]int64{"orders": {0: p0, 1: p1}}
+	}
+	list, why := drainedOffsets(switching(), at(10, 4))
+	require.Empty(t, why)
+	require.Equal(t, switching().Offsets, list)
+
+	list, why = drainedOffsets(switching(), map[string]map[int32]int64{"orders": {0: 10}})
+	require.Empty(t, why, "nothing was ever committed: the instance's own position counts")
+	require.Equal(t, switching().Offsets, list)
+
+	list, why = drainedOffsets(switching(), at(8, 4))
+	require.Empty(t, why, "a refused commit: what was not committed is processed again")
+	require.EqualValues(t, 8, list[0].Offset)
+
+	_, why = drainedOffsets(switching(), at(11, 4))
+	require.Contains(t, why, "above what its instance has processed")
+
+	g := switching()
+	g.Members = g.Members[:1]
+	_, why = drainedOffsets(g, map[string]map[int32]int64{"orders": {0: 10}})
+	require.Contains(t, why, "orders/1 has no committed offset")
+}
+
+func dense(t *testing.T, n int64) offsetmap.Map {
+	m, err := offsetmap.New(0, 0)
+	require.NoError(t, err)
+	require.NoError(t, m.Append(offsetmap.Run{Source: 0, Target: 0, Count: n}))
+	return m
+}
+
+func TestCutOf(t *testing.T) {
+	maps := func(p0, p1 int64) copies {
+		return func(_ string, p int32) (offsetmap.Map, bool) { return dense(t, []int64{p0, p1}[p]), true }
+	}
+	starts := map[string]map[int32]int64{"orders": {0: 0, 1: 0}}
+	cut, why, failed := cutOf(switching(), maps(10, 20), starts)
+	require.Empty(t, why)
+	require.False(t, failed)
+	require.Equal(t, []events.CutPoint{{Topic: "orders", Partition: 0, Source: 10, Target: 10}, {Topic: "orders", Partition: 1, Source: 4, Target: 4}}, cut)
+
+	_, why, failed = cutOf(switching(), maps(9, 20), starts)
+	require.Contains(t, why, "copied up to 9, the group is at 10")
+	require.False(t, failed, "the copy will come")
+
+	_, why, _ = cutOf(switching(), func(string, int32) (offsetmap.Map, bool) { return offsetmap.Map{}, false }, starts)
+	require.Contains(t, why, "no offset map")
+
+	later, err := offsetmap.New(50, 0)
+	require.NoError(t, err)
+	_, why, failed = cutOf(switching(), func(string, int32) (offsetmap.Map, bool) { return later, true }, starts)
+	require.True(t, failed, "records below the begin of the copy would be skipped")
+	require.NotEmpty(t, why)
+}
+
+func TestSettled(t *testing.T) {
+	agent := roster.Member{ID: "t1", Incarnation: "i1"}
+	target := stable(agent)
+	target.Assigned[events.TopicOffset{Topic: "orders-eu", Partition: 0}] = "t1"
+	target.Assigned[events.TopicOffset{Topic: "orders-eu", Partition: 1}] = "t1"
+	at := func(p0, p1 int64) map[string]map[int32]int64 {
+		return map[string]map[int32]int64{"orders-eu": {0: p0, 1: p1}}
+	}
+	evidence, why := settled(switching(), stable(theGuard()), target, at(12, 4), at(12, 4))
+	require.Empty(t, why)
+	require.Contains(t, evidence, "1 of 2 committed past the cut")
+
+	_, why = settled(switching(), stable(theGuard()), target, at(12, 4), at(12, 7))
+	require.Contains(t, why, "orders-eu/1 is committed at 4, the cut, and has records up to 7")
+
+	foreign := target
+	foreign.Members = append([]roster.Member{{ID: "x"}}, target.Members...)
+	_, why = settled(switching(), stable(theGuard()), foreign, at(12, 4), at(12, 4))
+	require.Contains(t, why, "without the SDK")
+
+	empty := stable(agent)
+	_, why = settled(switching(), stable(theGuard()), empty, at(12, 4), at(12, 4))
+	require.Contains(t, why, "assigned to nobody")
+}
+
+func TestGuardsWanted(t *testing.T) {
+	for _, c := range []struct {
+		mig, readers   events.Phase
+		created        []string
+		source, target guardWant
+	}{
+		{events.PhaseRunning, events.PhaseOnSource, nil, guardOut, guardOut},
+		{events.PhaseRunning, events.PhaseOnSource, []string{"orders"}, guardOut, guardClosed},
+		{events.PhaseRunning, events.PhasePreparing, []string{"orders"}, guardClosed, guardClosed},
+		{events.PhaseRunning, events.PhaseStaged, []string{"orders"}, guardClosed, guardClosed},
+		{events.PhaseRunning, events.PhaseCommitted, []string{"orders"}, guardClosed, guardClosed},
+		{events.PhaseFinished, events.PhaseOnTarget, []string{"orders"}, guardClosed, guardOut},
+		{events.PhaseCancelling, events.PhaseOnSource, []string{"orders"}, guardOut, guardOut},
+	} {
+		g := switching()
+		g.Readers, g.Created = c.readers, c.created
+		source, target := guardsWanted(&fsm.Migration{Phase: c.mig}, g)
+		require.Equal(t, c.source, source, "source, %+v", c)
+		require.Equal(t, c.target, target, "target, %+v", c)
+	}
+}

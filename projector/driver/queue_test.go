@@ -1,0 +1,64 @@
+package driver
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/portage-kafka/portage/events"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestQueueOneAtATime: an item that is added while it is worked on is looked at
+// again, and never twice at once.
+func TestQueueOneAtATime(t *testing.T) {
+	q := newQueue()
+	it := item{"m", events.TopicStream("orders")}
+	var running, most, looks atomic.Int32
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		q.run(ctx, 4, func(context.Context, item) time.Time {
+			most.Store(max(most.Load(), running.Add(1)))
+			if looks.Add(1) == 3 {
+				cancel()
+			} else {
+				q.addNow(it)
+			}
+			running.Add(-1)
+			return time.Time{}
+		})
+	}()
+	q.addNow(it)
+	<-done
+	require.EqualValues(t, 3, looks.Load())
+	require.EqualValues(t, 1, most.Load())
+}
+
+// TestQueueOrder: what is due later waits, and an earlier time wins.
+func TestQueueOrder(t *testing.T) {
+	q := newQueue()
+	now := time.Unix(100, 0)
+	a, b := item{"m", "topic/a"}, item{"m", "topic/b"}
+	q.add(a, now.Add(time.Second))
+	q.add(a, now.Add(time.Minute))
+	q.add(b, now)
+	ready, next := q.take(now, 10)
+	require.Equal(t, []item{b}, ready)
+	require.Equal(t, now.Add(time.Second), next)
+	ready, next = q.take(now.Add(time.Hour), 10)
+	require.Equal(t, []item{a}, ready)
+	require.True(t, next.IsZero())
+	q.add(b, now)
+	ready, _ = q.take(now, 10)
+	require.Empty(t, ready, "b is still worked on")
+	q.done(b, time.Time{})
+	ready, _ = q.take(now, 10)
+	require.Equal(t, []item{b}, ready)
+}
