@@ -40,8 +40,7 @@ func BenchmarkFollow(b *testing.B) {
 	p := catchUp(b, s, l)
 	for b.Loop() {
 		b.StopTimer()
-		l.records = w.write(1)
-		l.end = w.at
+		l.set(w.write(1))
 		b.StartTimer()
 		_, err := p.CatchUp(context.Background())
 		require.NoError(b, err)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/portage-kafka/portage/fsm"
@@ -104,13 +106,13 @@ func (s *Store) checkFiles() error {
 	if err := s.o.FS.MkdirAll(s.rows, 0o755); err != nil {
 		return fmt.Errorf("create the folder of the store: %w", err)
 	}
-	desc, err := pebble.Peek(s.rows, s.o.FS)
+	value, err := atomicfs.ReadMarker(s.o.FS, s.rows, "format-version")
 	if err != nil {
 		return fmt.Errorf("look at the store in %s: %w", s.rows, err)
 	}
-	if desc.Exists && desc.FormatMajorVersion > pebbleFormat {
+	if format, err := strconv.ParseUint(value, 10, 32); err == nil && pebble.FormatMajorVersion(format) > pebbleFormat {
 		return fmt.Errorf("%s: %w: its files have format %d, this release writes %d: upgrade, or delete the folder and it is folded again",
-			s.rows, ErrNewer, desc.FormatMajorVersion, pebbleFormat)
+			s.rows, ErrNewer, format, pebbleFormat)
 	}
 	return nil
 }

@@ -2,9 +2,11 @@ package projector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,14 +31,12 @@ type world struct {
 	topics int
 	// odd is how many of a hundred records are not what the protocol wants.
 	odd int
-	// marks are the digests at the positions that a checkpoint may speak of.
-	marks map[named]Digests
 }
 
 func newWorld(seed uint64, migrations, topics, odd int) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), fold: newDumb(), now: time.UnixMilli(1_700_000_000_000).UTC(),
-		topics: topics, odd: odd, marks: map[named]Digests{},
+		topics: topics, odd: odd,
 	}
 	for i := range migrations {
 		w.names = append(w.names, fmt.Sprintf("m%d", i))
@@ -243,31 +243,51 @@ func (w *world) checkpoint(migration string) events.Checkpoint {
 // fakeLog is a Log over records in memory.
 type fakeLog struct {
 	cluster, topic string
-	records        []events.Record
-	end            int64
 	// split says how many records the next page has; nil: as many as asked for.
 	split func() int
 	// err fails a fetch from a position; nil: none.
 	err func(from int64) error
-	// grew is closed and replaced when records are added.
-	grew chan struct{}
+
+	mu      sync.Mutex
+	records []events.Record
+	end     int64
+	grew    chan struct{} // closed and replaced when the log is set
 }
 
 func newFakeLog(records []events.Record) *fakeLog {
-	l := &fakeLog{cluster: "C", topic: "11", records: records}
+	l := &fakeLog{cluster: "C", topic: "11", grew: make(chan struct{})}
+	l.set(records)
+	return l
+}
+
+// set replaces the records.
+func (l *fakeLog) set(records []events.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records, l.end = records, 0
 	if n := len(records); n > 0 {
 		l.end = records[n-1].Position + 1
 	}
-	return l
+	close(l.grew)
+	l.grew = make(chan struct{})
+}
+
+func (l *fakeLog) now() ([]events.Record, int64, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.records, l.end, l.grew
 }
 
 func (l *fakeLog) Log() Log {
 	return Log{
 		ClusterID: l.cluster,
 		TopicID:   func(context.Context) (string, error) { return l.topic, nil },
-		End:       func(context.Context) (int64, error) { return l.end, nil },
+		End: func(context.Context) (int64, error) {
+			_, end, _ := l.now()
+			return end, nil
+		},
 		Reader:    func(from int64, topicID string) Reader { return &fakeReader{l: l, at: from} },
-		Retriable: func(err error) bool { return err == errPassing },
+		Retriable: func(err error) bool { return errors.Is(err, errPassing) },
 	}
 }
 
@@ -277,31 +297,33 @@ type fakeReader struct {
 }
 
 func (r *fakeReader) Next(ctx context.Context, limit int, wait time.Duration) (log.Page, error) {
+	records, end, grew := r.l.now()
 	if r.l.err != nil {
 		if err := r.l.err(r.at); err != nil {
 			return log.Page{}, err
 		}
 	}
-	if r.at >= r.l.end {
+	if r.at >= end {
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(wait, time.Millisecond)):
+		case <-grew:
+		case <-time.After(wait):
 		}
-		return log.Page{Next: r.at, End: r.l.end}, ctx.Err()
+		return log.Page{Next: r.at, End: end}, ctx.Err()
 	}
 	if r.l.split != nil {
 		limit = min(limit, r.l.split())
 	}
-	first, _ := slices.BinarySearchFunc(r.l.records, r.at, func(rec events.Record, at int64) int { return int(rec.Position - at) })
-	last := min(first+limit, len(r.l.records))
-	r.at = r.l.end
-	if last < len(r.l.records) {
-		r.at = r.l.records[last].Position
+	first, _ := slices.BinarySearchFunc(records, r.at, func(rec events.Record, at int64) int { return int(rec.Position - at) })
+	last := min(first+limit, len(records))
+	r.at = end
+	if last < len(records) {
+		r.at = records[last].Position
 	}
-	return log.Page{Records: r.l.records[first:last], Next: r.at, End: r.l.end}, nil
+	return log.Page{Records: records[first:last], Next: r.at, End: end}, nil
 }
 
-var errPassing = fmt.Errorf("a broker is away")
+var errPassing = errors.New("a broker is away")
 
 // catchUp folds a log into a store.
 func catchUp(t testing.TB, s *Store, l *fakeLog) *Projector {
