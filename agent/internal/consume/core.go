@@ -26,7 +26,7 @@ type Core struct {
 	names  map[string]string // names on the target by names at home
 	sides  [2]*side
 	lanes  map[Partition]*lane
-	own    [2]map[Partition]int64 // own positions: kept per cluster
+	own    [2]map[Partition]ownPosition // kept per cluster
 	hold   hold
 	stage  *staging
 	forced attempt // the attempt in which a stranger refused us: the source's doors stay open
@@ -48,7 +48,7 @@ func New(cfg Config) (*Core, error) {
 	}
 	c := &Core{
 		cfg: cfg, order: order{word: events.OrderSource, position: -1}, names: map[string]string{},
-		lanes: map[Partition]*lane{}, own: [2]map[Partition]int64{{}, {}}, sent: map[string]bool{},
+		lanes: map[Partition]*lane{}, own: [2]map[Partition]ownPosition{{}, {}}, sent: map[string]bool{},
 	}
 	c.sides[Source] = &side{id: Source, cluster: cfg.Home, stuck: map[Partition]trouble{}}
 	c.sides[Target] = &side{id: Target, stuck: map[Partition]trouble{}}

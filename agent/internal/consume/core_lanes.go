@@ -127,7 +127,7 @@ func (c *Core) flush(s *side) {
 
 // remember keeps what a shut lane leaves behind: our own position on that cluster, and what an acknowledgement must say.
 func (c *Core) remember(l *lane) {
-	c.own[l.Side][l.Partition] = l.next
+	c.own[l.Side][l.Partition] = ownPosition{next: l.next, generation: l.Generation}
 	if l.Side == Source && c.order.held() && c.order.moves(l.Partition.Topic) {
 		c.hold.results[l.Partition] = *l
 	}

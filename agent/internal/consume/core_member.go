@@ -29,12 +29,13 @@ type side struct {
 	state      standing
 	member     string
 	generation int32
-	assigned   map[Partition]bool // by names at home
-	ever       bool               // something was assigned at least once
-	rebalance  int32              // the generation that Ready names
-	wish       offer              // what was offered last
-	has        offer              // what the broker has accepted
-	reoffer    bool               // lanes drain for a rejoin or a leave of our own
+	assigned   map[Partition]bool  // by names at home
+	since      map[Partition]int32 // the generation from which on each is ours without interruption
+	ever       bool                // something was assigned at least once
+	rebalance  int32               // the generation that Ready names
+	wish       offer               // what was offered last
+	has        offer               // what the broker has accepted
+	reoffer    bool                // lanes drain for a rejoin or a leave of our own
 	retry      time.Time
 
 	reading    uint64 // ReadDirective in flight
@@ -100,12 +101,17 @@ func (c *Core) onJoined(s *side, e group.Joined) {
 }
 
 func (c *Core) onAssigned(s *side, e group.Assigned) {
+	before, next := s.since, e.Generation == s.generation || e.Generation == s.generation+1
 	s.state, s.generation, s.has, s.ever, s.reoffer = assigned, e.Generation, s.wish, true, false
-	s.assigned = map[Partition]bool{}
+	s.assigned, s.since = map[Partition]bool{}, map[Partition]int32{}
 	for topic, list := range e.Assignment.Partitions {
-		if home, known := c.homeName(s.id, topic); known {
-			for _, n := range list {
-				s.assigned[Partition{Topic: home, ID: n}] = true
+		home, known := c.homeName(s.id, topic)
+		for _, n := range list {
+			if p := (Partition{Topic: home, ID: n}); known {
+				s.assigned[p], s.since[p] = true, s.generation
+				if since, ours := before[p]; ours && next {
+					s.since[p] = since
+				}
 			}
 		}
 	}
@@ -127,7 +133,7 @@ func (c *Core) homeName(s Side, topic string) (string, bool) {
 
 // onLost: another member may have our partitions by now.
 func (c *Core) onLost(s *side, e group.Lost) {
-	s.member, s.readFor, s.rebalance = "", "", e.Generation
+	s.member, s.readFor, s.rebalance, s.since = "", "", e.Generation, nil
 	s.state = yielding
 	if e.Final {
 		s.state = outside

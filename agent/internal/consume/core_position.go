@@ -4,6 +4,19 @@ import (
 	"github.com/portage-kafka/portage/cluster/group"
 )
 
+// ownPosition is how far we had come in a partition when its lane was shut, and in which generation that lane was opened.
+type ownPosition struct {
+	next       int64
+	generation int32
+}
+
+// kept says that nobody else can have had the partition since the position was ours: we own it without interruption. Then it
+// counts although its commit was refused, as it is when a handler outlasts a rebalance.
+func (s *side) kept(p Partition, own ownPosition) bool {
+	since, ours := s.since[p]
+	return ours && own.generation >= since
+}
+
 // positions decides where partitions begin, from what the group has committed there.
 func (c *Core) positions(s *side, l *loading, stored map[string]map[int32]group.Stored) {
 	l.from, l.committed = map[Partition]int64{}, map[Partition]int64{}
@@ -17,10 +30,12 @@ func (c *Core) positions(s *side, l *loading, stored map[string]map[int32]group.
 		switch own, known := c.own[s.id][p]; {
 		case at >= 0 && c.belowCut(s, p, at):
 			c.refusePosition(s, p, "committed offset %d of %s on %s lies below the cut %d: was the group reset? The partition stands still", at)
+		case at >= 0 && known && s.kept(p, own):
+			l.from[p] = max(at, own.next)
 		case at >= 0:
 			l.from[p] = at
 		case known:
-			l.from[p] = own // never auto.offset.reset
+			l.from[p] = own.next // never auto.offset.reset
 		default:
 			c.startOf(s, p, unknown)
 		}
