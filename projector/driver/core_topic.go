@@ -62,9 +62,9 @@ func differing(want, have map[string]string) []string {
 
 // behind says which partition the copy has not brought up to its goal, "" when
 // all are.
-func behind(topic string, goal map[int32]int64, maps copies) string {
-	for _, p := range slices.Sorted(mapsKeys(goal)) {
-		m, ok := maps(topic, p)
+func behind(topic string, goal map[int32]int64, copied copies) string {
+	for _, p := range slices.Sorted(maps.Keys(goal)) {
+		m, ok := copied(topic, p)
 		switch {
 		case !ok && goal[p] > 0:
 			return fmt.Sprintf("%s/%d is not copied yet, the source is at %d", topic, p, goal[p])
@@ -75,12 +75,10 @@ func behind(topic string, goal map[int32]int64, maps copies) string {
 	return ""
 }
 
-func mapsKeys[V any](m map[int32]V) func(func(int32) bool) { return maps.Keys(m) }
-
 // partitionOffsets puts offsets into the order of partitions.
 func partitionOffsets(m map[int32]int64) []events.PartitionOffset {
 	out := make([]events.PartitionOffset, 0, len(m))
-	for _, p := range slices.Sorted(mapsKeys(m)) {
+	for _, p := range slices.Sorted(maps.Keys(m)) {
 		out = append(out, events.PartitionOffset{Partition: p, Offset: m[p]})
 	}
 	return out
