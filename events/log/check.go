@@ -47,6 +47,7 @@ func judge(s spec, t cluster.Topic, configs map[string]cluster.ConfigValue, brok
 	}
 	j.partitions(len(t.Partitions), int(s.partitions))
 	j.cleanup()
+	j.retention()
 	j.replication(brokers)
 	j.size()
 	if want := s.configs["message.timestamp.type"]; want != "" {
@@ -101,6 +102,15 @@ func (j *judged) cleanup() {
 			orNone(j.configs["retention.ms"].Value), orNone(j.configs["retention.bytes"].Value))
 	}
 	j.problem(setting, orNone(have), "compact", why, j.alter(setting, "compact")+", then check with portage replay that nothing is missing yet")
+}
+
+// retention warns of limits that come into force with another cleanup policy.
+func (j *judged) retention() {
+	for _, setting := range []string{"retention.ms", "retention.bytes"} {
+		if have := j.configs[setting].Value; have != "-1" && have != "" {
+			j.warning(setting, have, "-1", "it deletes records the day cleanup.policy is changed", j.alter(setting, "-1"))
+		}
+	}
 }
 
 func orNone(s string) string {

@@ -16,7 +16,8 @@ import (
 // fake is an embedded control cluster with a client.
 type fake struct {
 	*kfake.Cluster
-	c *cluster.Client
+	c    *cluster.Client
+	wire *cable
 }
 
 // start starts brokers, without control topics, and checks at the end that no
@@ -26,8 +27,9 @@ func start(t *testing.T, brokers int) *fake {
 	before := goleak.IgnoreCurrent()
 	k, err := kfake.NewCluster(kfake.NumBrokers(brokers))
 	require.NoError(t, err)
+	w := &cable{}
 	c, err := cluster.Open(t.Context(), "control", cluster.Config{
-		Bootstrap: k.ListenAddrs(), RequestTimeout: 3 * time.Second, BrokerRefresh: 50 * time.Millisecond,
+		Bootstrap: k.ListenAddrs(), RequestTimeout: 3 * time.Second, BrokerRefresh: 50 * time.Millisecond, Dial: w.dial,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -35,7 +37,7 @@ func start(t *testing.T, brokers int) *fake {
 		k.Close()
 		goleak.VerifyNone(t, before)
 	})
-	return &fake{Cluster: k, c: c}
+	return &fake{Cluster: k, c: c, wire: w}
 }
 
 // ready is start with the control topics.

@@ -108,8 +108,8 @@ type identity struct {
 	checked time.Time
 }
 
-// identityEvery bounds how long a recreated topic may be read from unnoticed,
-// where its log reaches as far as the former one had been read.
+// identityEvery bounds how long a recreated topic goes unnoticed where nothing
+// is read from it.
 const identityEvery = 250 * time.Millisecond
 
 // check compares the topic's id, unless it did so a moment ago and nothing

@@ -71,21 +71,24 @@ type spec struct {
 	configs map[string]string
 }
 
-// specs are the control topics. All are compacted and nothing else. The events
-// carry the brokers' time, so that no writer's clock can move a position in
+// specs are the control topics. All are compacted and nothing else; retention
+// is unlimited beside that, for the day on which somebody sets another cleanup
+// policy. The events carry the brokers' time, so that no writer's clock can move a position in
 // time travel. The others hold the latest value of each key: small segments
 // let the cleaner reach older ones within the hour, which keeps a start from
 // scratch short.
 func specs() []spec {
 	state := func(name string) spec {
 		return spec{name: name, partitions: events.ControlPartitions, configs: map[string]string{
-			"cleanup.policy": "compact", "unclean.leader.election.enable": "false", "compression.type": "producer",
+			"cleanup.policy": "compact", "retention.ms": "-1", "retention.bytes": "-1",
+			"unclean.leader.election.enable": "false", "compression.type": "producer",
 			"segment.bytes": "33554432", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.1",
 		}}
 	}
 	return []spec{
 		{name: events.TopicEvents, partitions: 1, configs: map[string]string{
-			"cleanup.policy": "compact", "unclean.leader.election.enable": "false", "compression.type": "producer",
+			"cleanup.policy": "compact", "retention.ms": "-1", "retention.bytes": "-1",
+			"unclean.leader.election.enable": "false", "compression.type": "producer",
 			"message.timestamp.type": "LogAppendTime", "max.message.bytes": strconv.Itoa(batchLimit),
 		}},
 		state(events.TopicDirectives), state(events.TopicOffsets), state(events.TopicProgress),

@@ -87,7 +87,9 @@ func (r *Reader) fetch(ctx context.Context, wait time.Duration) error {
 		}
 		return fmt.Errorf("read %s from position %d: %w", events.TopicEvents, r.at, err)
 	}
-	if err := r.topic.check(ctx, r.c, page.HighWatermark < r.end); err != nil {
+	// Asked after the fetch, so that no record of another log is ever handed
+	// out: fetches name the topic, and only metadata tells its id.
+	if err := r.topic.check(ctx, r.c, len(page.Records) > 0 || page.HighWatermark < r.end); err != nil {
 		return err
 	}
 	r.queue, r.at, r.end = page.Records, page.Next, page.HighWatermark
