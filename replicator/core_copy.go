@@ -95,6 +95,11 @@ func (c *core) send(now, lease time.Duration) (*item, bool) {
 	return it, true
 }
 
+// sendable says that there may be something for send.
+func (c *core) sendable() bool {
+	return c.phase == copying && c.queue.doubt == "" && c.queue.flying < c.room() && len(c.queue.items) > 0
+}
+
 // room is how many batches may be on their way. The first one of an epoch goes
 // alone: a broker that does not know the producer takes any sequence number, so
 // a second batch could land although the first was refused.

@@ -313,4 +313,3 @@ func requireSame(t *testing.T, want, got batch.Record) {
 	want.Offset, got.Offset = 0, 0
 	require.Equal(t, want, got)
 }
-

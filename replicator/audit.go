@@ -1,0 +1,110 @@
+package replicator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm/offsetmap"
+	"github.com/portage-kafka/portage/replicator/verify"
+)
+
+// startVerification begins the comparison that the order asks for, once the
+// published map reaches far enough. The lock is held.
+func (p *partition) startVerification() {
+	order := p.job.Copy
+	if !p.ordered || p.job.tooNew || order.VerifyCause == "" || order.VerifyCause == p.verified || p.ctx.Err() != nil {
+		return
+	}
+	for _, v := range order.Verify {
+		if v.Partition == p.key.Partition && p.core.phase >= recording && p.core.watermark() >= v.Offset {
+			p.verified = order.VerifyCause
+			j := p.job
+			p.background.Go(func() { p.verify(j, v.Offset) })
+		}
+	}
+}
+
+// verify compares both sides and reports the outcome. What fails for the moment
+// is tried again until the order changes.
+func (p *partition) verify(j job, upTo int64) {
+	for failures := 1; p.ctx.Err() == nil && p.stillVerifies(j); failures++ {
+		err := p.verifyOnce(p.ctx, j, upTo)
+		if err == nil {
+			return
+		}
+		if p.ctx.Err() == nil {
+			p.log.Warn().Err(err).Msg("comparing both sides failed; trying again")
+		}
+		timer := time.NewTimer(backoff(failures))
+		select {
+		case <-timer.C:
+		case <-p.ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+func (p *partition) stillVerifies(j job) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.job.Copy.VerifyCause == j.Copy.VerifyCause
+}
+
+func (p *partition) verifyOnce(ctx context.Context, j job, upTo int64) error {
+	select {
+	case p.w.verifying <- struct{}{}:
+		defer func() { <-p.w.verifying }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	source, target, order, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := p.publishedMap(ctx)
+	if err != nil {
+		return err
+	}
+	compacted, err := isCompacted(ctx, source, order.Topic)
+	if err != nil {
+		return err
+	}
+	res, err := verify.Compare(ctx, verify.Request{
+		Source: verify.Side{Client: source.Client, Topic: order.Topic, Partition: p.key.Partition},
+		Target: verify.Side{Client: target.Client, Topic: order.TargetTopic, Partition: p.key.Partition},
+		Map:    &m, UpTo: upTo, Compacted: compacted, Shared: order.Shared,
+	})
+	if err != nil {
+		return err
+	}
+	body := events.PartitionVerified{
+		Partition: p.key.Partition, UpTo: upTo, Records: res.Records, Digest: res.SourceDigest, Differs: res.Summary(),
+	}
+	p.log.Info().Int64("up_to", upTo).Int64("records", res.Records).Str("differs", body.Differs).Msg("compared both sides")
+	return p.append(ctx, j, j.Copy.VerifyCause, p.key.Partition, body)
+}
+
+// publishedMap is the partition's map as everyone else sees it.
+func (p *partition) publishedMap(ctx context.Context) (offsetmap.Map, error) {
+	l, err := p.w.loads.load(ctx, p.key)
+	if err != nil {
+		return offsetmap.Map{}, fmt.Errorf("load the offset map: %w", err)
+	}
+	m, err := mergeBlocks(readLineage(l.Claims), l.Blocks)
+	if err != nil {
+		return m, fmt.Errorf("merge the offset map: %w", err)
+	}
+	return m, nil
+}
+
+// isCompacted says whether a topic's log may have holes.
+func isCompacted(ctx context.Context, l *link, topic string) (bool, error) {
+	configs, err := l.TopicConfigs(ctx, topic)
+	if err != nil {
+		return false, onSource(fmt.Errorf("read cleanup.policy of %s: %w", topic, err))
+	}
+	return strings.Contains(configs["cleanup.policy"].Value, "compact"), nil
+}

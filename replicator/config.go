@@ -1,0 +1,199 @@
+package replicator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/events"
+	"github.com/rs/zerolog"
+)
+
+// Version is the release of the directives that this package obeys: one that
+// asks for a later worker is left alone.
+const Version = "0.1"
+
+// Config configures a [Worker]. Control, Clusters and Name are required;
+// everything else has a default, which Validate fills in.
+type Config struct {
+	// Control is the control cluster: directives, offsets, progress, events and
+	// the workers' group. It stays the caller's to close, after Run.
+	Control *cluster.Client
+	// Clusters returns the client of a cluster by its name in directives. It is
+	// asked again after an error; the clients stay the caller's to close.
+	Clusters func(ctx context.Context, name string) (*cluster.Client, error)
+	// Name is the worker's incarnation: different for every process. It appears
+	// in events, claims and progress. Host is for people.
+	Name, Host string
+
+	// Group is the consumer group in which workers share the partitions, on the
+	// control cluster. Default "portage-workers".
+	Group string
+	// Heartbeat, Session and Rebalance are the group's times (see package
+	// cluster/group). A worker sends only within Session of its last answered
+	// heartbeat. Defaults 1s, 10s, 30s.
+	Heartbeat, Session, Rebalance time.Duration
+
+	// FetchWait is how long a source broker may hold an empty fetch. Default 250ms.
+	FetchWait time.Duration
+	// FetchBytes bounds the answer to one fetch, PartitionBytes one partition's
+	// share of it. Defaults 8 MiB, 1 MiB.
+	FetchBytes, PartitionBytes int
+	// PartitionBuffer is how many fetched bytes of one partition may wait for
+	// the target, TargetBuffer of all partitions of one target cluster. Defaults
+	// 4 MiB, 128 MiB.
+	PartitionBuffer, TargetBuffer int
+	// Streams is the number of produce requests that may be under way to one
+	// target broker; a partition always takes the same one. Default 2.
+	Streams int
+	// RequestBytes is the size at which a produce request is full. Default 4 MiB.
+	RequestBytes int
+	// ProduceTimeout is how long a target broker waits for its replicas. Default 30s.
+	ProduceTimeout time.Duration
+	// Batches of at most MergeBelow bytes are merged into batches of about
+	// MergeUpTo bytes when several wait. Defaults 4 KiB, 64 KiB.
+	MergeBelow, MergeUpTo int
+
+	// PublishEvery is the least time between two publications of one
+	// partition's map. Default 100ms.
+	PublishEvery time.Duration
+	// BlockRuns is the number of runs after which a map block is full. Default 1000.
+	BlockRuns int
+	// ProgressEvery is the time between two reports on a partition that moves. Default 1s.
+	ProgressEvery time.Duration
+	// IdentityEvery is how often topic ids and partition counts are compared
+	// with the directive's. Default 5s.
+	IdentityEvery time.Duration
+	// Starting is how many partitions may claim and resolve at a time. Default 16.
+	Starting int
+	// Verifying is how many partitions may be compared at a time. Default 2.
+	Verifying int
+
+	// Nonce makes the last part of a claim's key: random for every call.
+	// Default: 64 random bits in hex.
+	Nonce func() string
+	// Log receives what happens; the zero value discards it.
+	Log zerolog.Logger
+	// Hooks observe; see Hooks.
+	Hooks Hooks
+}
+
+// Hooks are called synchronously and must return quickly; nil ones are skipped.
+type Hooks struct {
+	// Fetched is called after every fetch from a source broker.
+	Fetched func(clusterName string, broker int32, partitions, bytes int, took time.Duration, err error)
+	// Produced is called after every produce request to a target broker.
+	Produced func(clusterName string, broker int32, batches, bytes int, took time.Duration, err error)
+	// Published is called after every publication of map blocks.
+	Published func(partitions int, took time.Duration, err error)
+	// Progress is called with every report, published or not.
+	Progress func(key events.CopyKey, p events.Progress)
+	// Doubt is called when a partition has to be rechecked.
+	Doubt func(key events.CopyKey, reason string)
+	// Stopped is called when a partition stops.
+	Stopped func(key events.CopyKey, code, reason string)
+	// Owned is called with the number of partitions that the worker has.
+	Owned func(partitions int)
+}
+
+// Validate fills in defaults and says what is wrong, naming the field, its
+// value and the fix.
+func (c *Config) Validate() error {
+	if c.Group == "" {
+		c.Group = "portage-workers"
+	}
+	if c.Nonce == nil {
+		c.Nonce = randomNonce
+	}
+	errs := []error{c.validateDurations(), c.validateNumbers()}
+	if c.Control == nil {
+		errs = append(errs, errors.New("Control is nil: give a client of the control cluster"))
+	}
+	if c.Clusters == nil {
+		errs = append(errs, errors.New("Clusters is nil: give a function that connects to a cluster by name"))
+	}
+	if c.Name == "" {
+		errs = append(errs, errors.New("Name is empty: give a name that no other process has, ever"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("replicator configuration: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) validateDurations() error {
+	var errs []error
+	for _, d := range []struct {
+		name  string
+		field *time.Duration
+		value time.Duration
+	}{
+		{"Heartbeat", &c.Heartbeat, time.Second},
+		{"Session", &c.Session, 10 * time.Second},
+		{"Rebalance", &c.Rebalance, 30 * time.Second},
+		{"FetchWait", &c.FetchWait, 250 * time.Millisecond},
+		{"ProduceTimeout", &c.ProduceTimeout, 30 * time.Second},
+		{"PublishEvery", &c.PublishEvery, 100 * time.Millisecond},
+		{"ProgressEvery", &c.ProgressEvery, time.Second},
+		{"IdentityEvery", &c.IdentityEvery, 5 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+		if *d.field < 0 {
+			errs = append(errs, fmt.Errorf("%s is %v: give a positive duration", d.name, *d.field))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateNumbers() error {
+	var errs []error
+	for _, n := range []struct {
+		name  string
+		field *int
+		value int
+	}{
+		{"FetchBytes", &c.FetchBytes, 8 << 20},
+		{"PartitionBytes", &c.PartitionBytes, 1 << 20},
+		{"PartitionBuffer", &c.PartitionBuffer, 4 << 20},
+		{"TargetBuffer", &c.TargetBuffer, 128 << 20},
+		{"Streams", &c.Streams, 2},
+		{"RequestBytes", &c.RequestBytes, 4 << 20},
+		{"MergeBelow", &c.MergeBelow, 4 << 10},
+		{"MergeUpTo", &c.MergeUpTo, 64 << 10},
+		{"BlockRuns", &c.BlockRuns, 1000},
+		{"Starting", &c.Starting, 16},
+		{"Verifying", &c.Verifying, 2},
+	} {
+		if *n.field == 0 {
+			*n.field = n.value
+		}
+		if *n.field < 0 {
+			errs = append(errs, fmt.Errorf("%s is %d: give a positive number", n.name, *n.field))
+		}
+	}
+	if c.MergeUpTo < c.MergeBelow {
+		errs = append(errs, fmt.Errorf("MergeUpTo is %d, below MergeBelow of %d: merged batches would be smaller than those merged", c.MergeUpTo, c.MergeBelow))
+	}
+	return errors.Join(errs...)
+}
+
+// limits are those of a core.
+func (c *Config) limits() limits {
+	return limits{
+		owner: c.Name, window: 1, buffer: c.PartitionBuffer, mergeBelow: c.MergeBelow, mergeUpTo: c.MergeUpTo,
+		blockRuns: c.BlockRuns, publishEvery: c.PublishEvery,
+	}
+}
+
+// randomNonce is 64 random bits in hex.
+func randomNonce() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (package crypto/rand)
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,109 @@
+package replicator
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/testkit/embedded"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var codecs = map[string]kgo.CompressionCodec{
+	"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
+	"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+}
+
+// record makes the i-th record: keys and values of all kinds, old timestamps.
+func record(topic string, partition int32, i int) *kgo.Record {
+	r := &kgo.Record{
+		Topic: topic, Partition: partition, Value: []byte(fmt.Sprintf("value %d of %s/%d %0*d", i, topic, partition, i%200, 0)),
+		Timestamp: time.UnixMilli(1_700_000_000_000 + int64(i)*7),
+	}
+	if i%3 > 0 {
+		r.Key = []byte(fmt.Sprintf("key %d", i))
+	}
+	if i%7 == 3 && r.Key != nil {
+		r.Value = nil
+	}
+	if i%5 == 0 {
+		r.Headers = []kgo.RecordHeader{{Key: "h", Value: []byte{byte(i)}}, {Key: "h", Value: nil}, {Key: "", Value: []byte{}}}
+	}
+	return r
+}
+
+// fill writes n records to every partition, some in a batch.
+func fill(t *testing.T, addr []string, o events.CopyOrder, from, n int, opts ...kgo.Opt) {
+	t.Helper()
+	k := kafka(t, addr, append([]kgo.Opt{kgo.ProducerLinger(2 * time.Millisecond), kgo.ProducerBatchMaxBytes(20_000)}, opts...)...)
+	defer k.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	for i := from; i < from+n; i++ {
+		for p := range o.Partitions {
+			k.Produce(ctx, record(o.Topic, p, i), func(_ *kgo.Record, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	require.NoError(t, k.Flush(ctx))
+}
+
+// transactions writes committed and aborted transactions, interleaved.
+func transactions(t *testing.T, addr []string, o events.CopyOrder, rounds int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	var k [2]*kgo.Client
+	for i := range k {
+		k[i] = kafka(t, addr, kgo.TransactionalID(fmt.Sprintf("%s-%d", o.Topic, i)), kgo.ProducerLinger(0))
+		defer k[i].Close()
+	}
+	for round := range rounds {
+		for i := range k {
+			require.NoError(t, k[i].BeginTransaction())
+		}
+		for n := range 3 {
+			for i := range k {
+				require.NoError(t, k[i].ProduceSync(ctx, record(o.Topic, int32(n)%o.Partitions, 1000*round+10*n+i)).FirstErr())
+			}
+		}
+		for i := range k {
+			require.NoError(t, k[i].EndTransaction(ctx, kgo.TransactionEndTry((round+i)%3 != 0)))
+		}
+	}
+}
+
+func TestCopiesEverything(t *testing.T) {
+	e, _ := onKfake(t, embedded.Options{Brokers: 3})
+	var orders []events.CopyOrder
+	for name, codec := range codecs {
+		o := e.topic("t-"+name, 3, nil)
+		fill(t, e.sourceAddr, o, 0, 300, kgo.ProducerBatchCompression(codec))
+		orders = append(orders, o)
+	}
+	tx := e.topic("tx", 2, nil)
+	transactions(t, e.sourceAddr, tx, 6)
+	stamped := e.topic("stamped", 1, map[string]string{"message.timestamp.type": "LogAppendTime"})
+	fill(t, e.sourceAddr, stamped, 0, 50)
+	orders = append(orders, tx, stamped)
+	for _, o := range orders {
+		e.publish(o)
+	}
+	w := e.start(nil)
+	e.copied(orders...)
+	for _, o := range orders {
+		fill(t, e.sourceAddr, o, 1000, 20) // and what comes while it runs
+	}
+	e.copied(orders...)
+	for _, o := range orders {
+		e.same(o)
+	}
+	require.Empty(t, e.events(), "nothing was stopped")
+	w.stop(t)
+}

@@ -1,0 +1,84 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// offsetOf is one offset of one partition.
+func offsetOf(ctx context.Context, l *link, topic string, partition int32, at int64) (int64, error) {
+	found, err := l.ListOffsets(ctx, topic, []int32{partition}, at)
+	if err != nil {
+		return 0, err
+	}
+	return found[partition], nil
+}
+
+// settledEnd is the end of the leader's log, once the high watermark has
+// reached it: what was sent before and is not below it is not there.
+// (ListOffsets answers the high watermark; OffsetForLeaderEpoch, asked for the
+// current epoch, the log's end.)
+func settledEnd(ctx context.Context, l *link, topic string, partition int32) (int64, error) {
+	end, err := leaderEnd(ctx, l, topic, partition)
+	if err != nil {
+		return 0, err
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		high, err := offsetOf(ctx, l, topic, partition, cluster.Latest)
+		if err != nil || high >= end {
+			return end, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// leaderEnd asks the leader for the end of its log.
+func leaderEnd(ctx context.Context, l *link, topic string, partition int32) (int64, error) {
+	topics, err := l.Topics(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	for _, part := range topics[topic].Partitions {
+		if part.ID == partition && part.Leader >= 0 {
+			return epochEnd(ctx, l, topic, part)
+		}
+	}
+	return 0, fmt.Errorf("%s/%d has no leader now: %w", topic, partition, kerr.LeaderNotAvailable)
+}
+
+// epochEnd is the end of the leader's current epoch, which is the log's end.
+func epochEnd(ctx context.Context, l *link, topic string, part cluster.Partition) (int64, error) {
+	q := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+	q.Partition, q.LeaderEpoch, q.CurrentLeaderEpoch = part.ID, part.LeaderEpoch, part.LeaderEpoch
+	t := kmsg.NewOffsetForLeaderEpochRequestTopic()
+	t.Topic, t.Partitions = topic, append(t.Partitions, q)
+	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
+	req.ReplicaID, req.Topics = -1, append(req.Topics, t)
+	resp, err := cluster.Do[*kmsg.OffsetForLeaderEpochResponse](ctx, l.Client, req, cluster.OnBroker(part.Leader))
+	if err != nil {
+		return 0, err
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return 0, errors.New("OffsetForLeaderEpoch: the partition is not in the response")
+	}
+	switch got := resp.Topics[0].Partitions[0]; {
+	case got.ErrorCode != 0:
+		return 0, fmt.Errorf("OffsetForLeaderEpoch of %s/%d: %w", topic, part.ID, kerr.ErrorForCode(got.ErrorCode))
+	case got.EndOffset < 0:
+		return 0, fmt.Errorf("OffsetForLeaderEpoch of %s/%d: no end for epoch %d: a target needs Kafka 2.1 or later", topic, part.ID, part.LeaderEpoch)
+	default:
+		return got.EndOffset, nil
+	}
+}

@@ -1,0 +1,137 @@
+package replicator
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/events"
+)
+
+// mismatch says what is wrong with a topic's identity, "" if nothing is. A
+// topic that is absent is so for good only after some looks.
+func (p *partition) mismatch(l *link, topic, id string, t cluster.Topic, found bool) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !found {
+		if p.absences[l]++; p.absences[l] < patience {
+			return ""
+		}
+		return fmt.Sprintf("topic %s is not on cluster %s any more", topic, l.Name())
+	}
+	p.absences[l] = 0
+	have := hex.EncodeToString(t.ID[:])
+	if id != "" && t.ID != [16]byte{} && have != id {
+		return fmt.Sprintf("topic %s on cluster %s was deleted and created again: it had the id %s, it has %s", topic, l.Name(), id, have)
+	}
+	return ""
+}
+
+// compareIdentities looks at all topics from time to time: a topic that was
+// created again may answer fetches as if nothing had happened.
+func (w *Worker) compareIdentities(ctx context.Context) error {
+	tick := time.NewTicker(w.cfg.IdentityEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		sides := map[*link]map[string][]*partition{}
+		for _, p := range w.partitions() {
+			p.listTopics(sides)
+		}
+		for l, topics := range sides {
+			w.compare(ctx, l, topics)
+		}
+	}
+}
+
+// listTopics enters the partition's topics if it is at work.
+func (p *partition) listTopics(sides map[*link]map[string][]*partition) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ordered || p.core.phase == halted {
+		return
+	}
+	enter := func(l *link, topic string) {
+		if l == nil {
+			return
+		}
+		if sides[l] == nil {
+			sides[l] = map[string][]*partition{}
+		}
+		sides[l][topic] = append(sides[l][topic], p)
+	}
+	enter(p.source, p.job.copy().Topic)
+	enter(p.target, p.job.copy().TargetTopic)
+}
+
+// compare looks at the topics of one cluster.
+func (w *Worker) compare(ctx context.Context, l *link, topics map[string][]*partition) {
+	have, err := l.Topics(ctx, slices.Collect(maps.Keys(topics))...)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.cfg.Log.Warn().Err(err).Str("cluster", l.Name()).Msg("comparing topic ids failed; trying again")
+		}
+		return
+	}
+	for topic, parts := range topics {
+		t, found := have[topic]
+		for _, p := range parts {
+			p.compare(l, topic, t, found)
+		}
+	}
+}
+
+// compare stops the partition if a topic is not what it was.
+func (p *partition) compare(l *link, topic string, t cluster.Topic, found bool) {
+	p.mu.Lock()
+	order, isSource := p.job.copy(), l == p.source && topic == p.job.copy().Topic
+	p.mu.Unlock()
+	id := order.TargetTopicID
+	if isSource {
+		id = order.TopicID
+	}
+	if reason := p.mismatch(l, topic, id, t, found); reason != "" {
+		p.stopAs(CodeRecreated, reason)
+		return
+	}
+	if isSource && found && p.key.Partition == 0 {
+		p.noteAdded(int32(len(t.Partitions)))
+	}
+}
+
+// noteAdded takes note of partitions that the source topic has beyond the plan.
+// The owner of the first partition reports them.
+func (p *partition) noteAdded(have int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if have > p.job.copy().Partitions && have > p.added {
+		p.added = have
+		signal(p.wake)
+	}
+}
+
+// reportAdded appends a stop for every partition beyond the plan.
+func (p *partition) reportAdded(ctx context.Context) error {
+	p.mu.Lock()
+	j, from, to := p.job, max(p.addedReported, p.job.copy().Partitions), p.added
+	p.mu.Unlock()
+	for n := from; n < to; n++ {
+		reason := fmt.Sprintf("the source topic has %d partitions, the plan has %d: what is written to partition %d is not copied; plan the topic anew", to, j.copy().Partitions, n)
+		p.log.Error().Msg(reason)
+		if err := p.append(ctx, j, j.cause(), n, events.CopyStopped{Partition: n, Code: CodeDiverged, Reason: reason}); err != nil {
+			return err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addedReported = to
+	return nil
+}

@@ -1,0 +1,88 @@
+package replicator
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/portage-kafka/portage/cluster"
+)
+
+// links are the worker's connections to source and target clusters, by name.
+type links struct {
+	w    *Worker
+	work sync.WaitGroup // of readers and streams
+
+	mu   sync.Mutex
+	byID map[string]*link
+}
+
+// link is one cluster with the loops that read from and write to its brokers.
+type link struct {
+	*cluster.Client
+	w *Worker
+	// buffered is how many fetched bytes wait for this cluster.
+	buffered atomic.Int64
+
+	mu      sync.Mutex
+	readers map[int32]*reader
+	streams map[streamID]*stream
+}
+
+type streamID struct {
+	broker int32
+	index  int
+}
+
+func newLinks(w *Worker) *links { return &links{w: w, byID: map[string]*link{}} }
+
+// to returns the link to a cluster, connecting if there is none.
+func (l *links) to(ctx context.Context, name string) (*link, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if have := l.byID[name]; have != nil {
+		return have, nil
+	}
+	c, err := l.w.cfg.Clusters(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("connect to cluster %q: %w", name, err)
+	}
+	made := &link{Client: c, w: l.w, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
+	l.byID[name] = made
+	return made, nil
+}
+
+// wait waits for all loops, whose contexts have ended.
+func (l *links) wait() { l.work.Wait() }
+
+// reader returns the loop that fetches from a broker.
+func (l *link) reader(ctx context.Context, broker int32) *reader {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.readers[broker]
+	if r == nil {
+		r = &reader{link: l, broker: broker, wake: make(chan struct{}, 1)}
+		l.readers[broker] = r
+		l.w.links.work.Go(func() { r.run(ctx) })
+	}
+	return r
+}
+
+// stream returns the loop that sends a partition's batches to a broker: always
+// the same one, so that their order is kept.
+func (l *link) stream(ctx context.Context, broker int32, topic string, number int32) *stream {
+	h := fnv.New32a()
+	_, _ = fmt.Fprintf(h, "%s/%d", topic, number)
+	id := streamID{broker: broker, index: int(h.Sum32() % uint32(l.w.cfg.Streams))}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.streams[id]
+	if s == nil {
+		s = &stream{link: l, broker: broker, wake: make(chan struct{}, 1), queued: map[*partition]bool{}}
+		l.streams[id] = s
+		l.w.links.work.Go(func() { s.run(ctx) })
+	}
+	return s
+}

@@ -1,0 +1,338 @@
+package replicator
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/portage-kafka/portage/events"
+	"github.com/rs/zerolog"
+)
+
+// partition is the shell around one core. Its keeper, a goroutine, does what
+// the core asks for; the loops of its source and target brokers feed it pages
+// and answers.
+type partition struct {
+	w      *Worker
+	key    events.CopyKey
+	log    zerolog.Logger
+	run    context.Context // of the worker: loops outlive a partition
+	cancel context.CancelFunc
+	done   chan struct{}
+	wake   chan struct{} // for the keeper
+
+	mu   sync.Mutex
+	core *core
+	job  job
+	// ordered is true once there is a job. Without one nothing is done.
+	ordered bool
+	// life counts the core's beginnings: what was asked in a former one is void.
+	life int
+	// source and target are the clusters, reader and stream the loops that the
+	// partition is attached to; nil where it is not.
+	source, target *link
+	reader         *reader
+	stream         *stream
+	// beyond is set to the offset of a fetch that was out of range.
+	beyond *int64
+	// weight is the part of the target's buffer that is accounted for.
+	weight int
+	// failures counts failed attempts of the keeper in a row, denials those for
+	// lack of rights; absences the looks in a row that did not find a topic.
+	failures, denials int
+	absences          map[*link]int
+	// refusals counts refused fetches in a row; fetchAfter is when to fetch
+	// again, recheckAfter when to look at the target after a doubt.
+	refusals                 int
+	fetchAfter, recheckAfter time.Duration
+	// fencedUntil is when to claim again after another owner was met, unless the
+	// group says before whose the partition is.
+	fencedUntil time.Duration
+	// added is the number of partitions of the source topic if it has more than
+	// the plan, addedReported up to which they were reported.
+	added, addedReported int32
+	// publishing is true while a block is on its way.
+	publishing bool
+	// shared is the epoch whose CopyShared was appended, verified the cause of
+	// the last comparison begun.
+	shared     uint32
+	verified   string
+	background sync.WaitGroup
+	ctx        context.Context
+	reported   events.Progress
+	reportedAt time.Duration
+}
+
+func newPartition(run context.Context, w *Worker, key events.CopyKey) *partition {
+	ctx, cancel := context.WithCancel(run)
+	p := &partition{
+		w: w, key: key, run: run, ctx: ctx, absences: map[*link]int{}, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1),
+		log: w.cfg.Log.With().Stringer("partition", key).Logger(),
+	}
+	p.core = newCore(w.cfg.limits(), false)
+	go func() {
+		defer close(p.done)
+		p.keep(ctx)
+		p.background.Wait()
+		p.detach()
+	}()
+	return p
+}
+
+// keep does what is to be done, one thing after the other, until ctx ends.
+func (p *partition) keep(ctx context.Context) {
+	for ctx.Err() == nil {
+		t, idle := p.next()
+		if t == nil {
+			p.sleep(ctx, idle)
+			continue
+		}
+		select {
+		case p.w.starting <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		err := t(ctx)
+		<-p.w.starting
+		if err != nil && ctx.Err() == nil {
+			p.failed(err)
+			p.sleep(ctx, p.pause())
+		} else if err == nil {
+			p.succeeded()
+		}
+	}
+}
+
+// sleep waits for the keeper to be woken, or for a time.
+func (p *partition) sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.wake:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// pause is how long to wait after a failure.
+func (p *partition) pause() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return backoff(p.failures)
+}
+
+// backoff is 50 ms after the first failure, doubled after every other up to 5 s,
+// of which chance takes up to a half.
+func backoff(failures int) time.Duration {
+	d := min(50*time.Millisecond<<min(max(failures-1, 0), 10), 5*time.Second)
+	return d - time.Duration(rand.Float64()*float64(d)/2)
+}
+
+func (p *partition) succeeded() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failures, p.denials = 0, 0
+}
+
+// idleFor is how long the keeper sleeps when nothing wakes it.
+const idleFor = time.Minute
+
+// task is one thing that the keeper does.
+type task func(context.Context) error
+
+// next says what the keeper is to do, or how long to sleep.
+func (p *partition) next() (task, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.core
+	if !p.ordered || p.job.tooNew {
+		return nil, idleFor
+	}
+	if c.phase == fenced {
+		if wait := p.fencedUntil - p.w.now(); wait > 0 {
+			return nil, wait
+		}
+		p.begin()
+	}
+	if p.job.paused && c.phase == claiming {
+		return nil, idleFor
+	}
+	if wait := p.recheckAfter - p.w.now(); c.phase == rechecking && wait > 0 {
+		return nil, wait
+	}
+	if a := c.ask(); a.kind != askNothing {
+		life := p.life
+		return func(ctx context.Context) error { return p.perform(ctx, a, life) }, 0
+	}
+	return p.nextAside()
+}
+
+// nextAside is what to do when the core waits for nothing.
+func (p *partition) nextAside() (task, time.Duration) {
+	c := p.core
+	switch {
+	case c.phase == copying && p.beyond != nil:
+		return p.lookAround, 0
+	case c.phase == copying && !p.job.paused && p.stream == nil:
+		return p.attachStream, 0
+	case c.phase == copying && !p.job.paused && p.reader == nil:
+		if wait := p.fetchAfter - p.w.now(); wait > 0 {
+			return nil, wait
+		}
+		return p.attachReader, 0
+	case p.added > p.addedReported:
+		return p.reportAdded, 0
+	case p.job.copy().Shared && p.shared != p.job.Epoch:
+		return p.acknowledgeShared, 0
+	}
+	p.startVerification()
+	return nil, idleFor
+}
+
+// begin starts a new life of the core. The lock is held.
+func (p *partition) begin() {
+	p.core.restart()
+	p.life++
+	p.beyond = nil
+	p.account()
+}
+
+// renew says that the group has given the partition again: whoever has a later
+// claim has it no more.
+func (p *partition) renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fencedUntil = 0
+	signal(p.wake)
+}
+
+// order gives the partition its order. A newer one brings a stopped partition
+// back to life.
+func (p *partition) order(ctx context.Context, j job, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	newer := known && p.ordered && j.Position > p.job.Position
+	changed := newer || !p.ordered && known
+	if !known { // not wanted any more; the group will take it away
+		p.core.paused = true
+		return
+	}
+	p.job, p.ordered = j, true
+	p.core.paused, p.core.shared = j.paused, j.Copy.Shared
+	if newer && p.core.phase == halted {
+		p.log.Info().Int64("position", j.Position).Msg("starting again after a stop")
+		p.begin()
+	}
+	if changed && j.tooNew {
+		p.log.Error().Str("at_least", j.AtLeast).Str("have", Version).Msg("the directive needs a later release of the worker; upgrade it")
+	}
+	if j.paused {
+		p.detachLocked()
+	}
+	signal(p.wake)
+}
+
+// update lets f change the core if its life is still the one that was asked
+// in, and follows up.
+func (p *partition) update(life int, f func(*core)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if life != p.life {
+		return
+	}
+	f(p.core)
+	p.follow()
+}
+
+// follow does what every change of the core may make necessary. The lock is held.
+func (p *partition) follow() {
+	p.account()
+	c := p.core
+	if c.ledger.dirty() && c.phase >= recording {
+		p.w.publisher.mark(p)
+	}
+	if c.phase == fenced && p.fencedUntil <= p.w.now() {
+		p.fencedUntil = p.w.now() + p.w.cfg.Session
+		p.log.Warn().Msg("another owner has a later claim; waiting for the group to say whose the partition is")
+	}
+	if c.phase != copying {
+		p.detachLocked()
+		signal(p.wake)
+		return
+	}
+	if p.stream != nil && c.sendable() {
+		p.stream.ready(p)
+	}
+}
+
+// retryLater lets the keeper look for the source's leader again after a pause
+// that grows with the number of refused fetches in a row. The lock is held.
+func (p *partition) retryLater() {
+	p.refusals++
+	p.fetchAfter = p.w.now() + backoff(p.refusals)
+	signal(p.wake)
+}
+
+// account tells the target's buffer what the queue holds.
+func (p *partition) account() {
+	if p.target != nil {
+		p.target.buffered.Add(int64(p.core.queue.weight - p.weight))
+	}
+	p.weight = p.core.queue.weight
+}
+
+// detach takes the partition out of its loops.
+func (p *partition) detach() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.detachLocked()
+	if p.target != nil {
+		p.target.buffered.Add(int64(-p.weight))
+		p.weight = 0
+	}
+}
+
+func (p *partition) detachLocked() {
+	p.detachReader()
+	if p.stream != nil {
+		p.stream.remove(p)
+		p.stream = nil
+	}
+}
+
+func (p *partition) detachReader() {
+	if p.reader != nil {
+		p.reader.remove(p)
+		p.reader = nil
+	}
+}
+
+// awaitIdle waits until no batch is on its way.
+func (p *partition) awaitIdle(ctx context.Context) bool {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		idle := p.core.idle()
+		p.mu.Unlock()
+		if idle {
+			return true
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (p *partition) status() PartitionStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := PartitionStatus{Key: p.key, Phase: p.core.phase.String(), Watermark: p.core.watermark()}
+	if p.core.phase == halted {
+		s.Code, s.Reason = p.core.stop.code, p.core.stop.reason
+	}
+	return s
+}

@@ -1,0 +1,213 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster/wire"
+)
+
+// stream sends batches to one target broker, one request at a time: at most one
+// batch of each partition, so that their order is kept whatever happens.
+type stream struct {
+	*link
+	broker int32
+	wake   chan struct{}
+
+	mu     sync.Mutex
+	queue  []*partition // with something to send, in turn
+	queued map[*partition]bool
+}
+
+// ready says that a partition has something to send.
+func (s *stream) ready(p *partition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.queued[p] {
+		s.queued[p] = true
+		s.queue = append(s.queue, p)
+		signal(s.wake)
+	}
+}
+
+func (s *stream) remove(p *partition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queued[p] {
+		delete(s.queued, p)
+		s.queue = slices.DeleteFunc(s.queue, func(x *partition) bool { return x == p })
+	}
+}
+
+// take removes and returns the first partition of the queue.
+func (s *stream) take() *partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return nil
+	}
+	p := s.queue[0]
+	s.queue = s.queue[1:]
+	delete(s.queued, p)
+	return p
+}
+
+// parcel is one batch of a request.
+type parcel struct {
+	p     *partition
+	life  int
+	it    *item
+	topic string
+}
+
+// leaseRetry is how often a stream looks whether the lease holds again.
+const leaseRetry = 20 * time.Millisecond
+
+// run sends until ctx ends.
+func (s *stream) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait := time.Hour
+		if s.w.lease() > s.w.now() {
+			if parcels := s.collect(); len(parcels) > 0 {
+				s.send(ctx, parcels)
+				continue
+			}
+		} else {
+			wait = leaseRetry
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if wait == leaseRetry { // whoever woke us has to wait, too
+			s.pauseFor(ctx, leaseRetry)
+		}
+	}
+}
+
+func (s *stream) pauseFor(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// collect takes one batch each from the partitions that have one, until the
+// request is full.
+func (s *stream) collect() []parcel {
+	var out []parcel
+	lease := s.w.lease()
+	for size := 0; size < s.w.cfg.RequestBytes; {
+		p := s.take()
+		if p == nil {
+			break
+		}
+		if x, ok := p.parcel(s, lease); ok {
+			out = append(out, x)
+			size += len(x.it.bytes)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b parcel) int { return compareKeys(a.p.key, b.p.key) })
+	return out
+}
+
+// send makes one request and hands the answers out.
+func (s *stream) send(ctx context.Context, parcels []parcel) {
+	start, size := time.Now(), 0
+	req := &wire.Produce{Acks: -1, Timeout: s.w.cfg.ProduceTimeout}
+	for _, x := range parcels {
+		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != x.topic {
+			req.Topics = append(req.Topics, wire.ProduceTopic{Topic: x.topic})
+		}
+		t := &req.Topics[len(req.Topics)-1]
+		t.Partitions = append(t.Partitions, wire.ProducePartition{Partition: x.p.key.Partition, Records: x.it.bytes})
+		size += len(x.it.bytes)
+	}
+	res, err := s.Produce(ctx, s.broker, req)
+	if hook := s.w.cfg.Hooks.Produced; hook != nil {
+		hook(s.Name(), s.broker, len(parcels), size, time.Since(start), err)
+	}
+	s.hand(parcels, res, err)
+}
+
+// errNotAnswered says that a response left a partition out.
+var errNotAnswered = errors.New("the response does not answer for the partition")
+
+func (s *stream) hand(parcels []parcel, res *wire.ProduceResult, err error) {
+	type place struct {
+		topic     string
+		partition int32
+	}
+	got := map[place]wire.ProducedPartition{}
+	if err == nil {
+		for _, r := range res.Partitions {
+			got[place{r.Topic, r.Partition}] = r
+		}
+	}
+	for _, x := range parcels {
+		a := answer{err: err}
+		if r, found := got[place{x.topic, x.p.key.Partition}]; found {
+			a = answer{code: r.Code, base: r.Base, message: messageOf(r)}
+		} else if err == nil {
+			a.err = errNotAnswered
+		}
+		x.p.answered(x, a)
+	}
+}
+
+// messageOf is the broker's explanation.
+func messageOf(r wire.ProducedPartition) string {
+	for _, e := range r.Records {
+		if r.Message == "" && e.Message != "" {
+			return e.Message
+		}
+	}
+	return r.Message
+}
+
+// parcel takes the partition's next batch for its stream.
+func (p *partition) parcel(s *stream, lease time.Duration) (parcel, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stream != s {
+		return parcel{}, false
+	}
+	it, ok := p.core.send(p.w.now(), lease)
+	if !ok {
+		p.follow() // encoding may have met the end of the road
+		return parcel{}, false
+	}
+	return parcel{p: p, life: p.life, it: it, topic: p.job.copy().TargetTopic}, true
+}
+
+// answered takes the answer to a batch.
+func (p *partition) answered(x parcel, a answer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x.life != p.life {
+		return
+	}
+	before := p.core.queue.doubt
+	p.core.answered(x.it, a)
+	if d := p.core.queue.doubt; d != "" && before == "" {
+		if n := p.core.attempt; n > 1 {
+			p.recheckAfter = p.w.now() + backoff(n-1)
+		}
+		p.log.Warn().Str("why", d).Msg("rechecking the target")
+		if p.w.cfg.Hooks.Doubt != nil {
+			p.w.cfg.Hooks.Doubt(p.key, d)
+		}
+	}
+	p.follow()
+	if p.reader != nil { // there may be room again
+		signal(p.reader.wake)
+	}
+}
