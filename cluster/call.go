@@ -97,7 +97,7 @@ func (c *Client) send(ctx context.Context, broker int32, req kmsg.Request, want 
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout+patience(req))
 	defer cancel()
 	resp, err := c.observed(ctx, broker, req, want)
-	if err != nil && ctx.Err() == nil && broken(err) && readOnly[req.Key()] {
+	if broken(err) && !timedOut(err) && ctx.Err() == nil && readOnly[req.Key()] {
 		resp, err = c.observed(ctx, broker, req, want)
 	}
 	return resp, c.wrap(err, failure{api: kmsg.NameForKey(req.Key()), broker: broker})

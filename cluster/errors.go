@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/portage-kafka/portage/cluster/auth"
 	"github.com/portage-kafka/portage/cluster/wire"
 	kafka "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -148,7 +149,7 @@ func Code(err error) (int16, bool) {
 // Retriable says whether the same call may succeed later without anyone changing anything. It does not say that
 // repeating it is harmless: see Uncertain.
 func Retriable(err error) bool {
-	if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, ErrAuthentication) {
+	if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, ErrAuthentication) || errors.Is(err, wire.ErrNotKafka) {
 		return false
 	}
 	if code, ok := Code(err); ok {
@@ -171,7 +172,9 @@ func Uncertain(err error) bool {
 	}
 	var dial *wire.DialError
 	var version *wire.VersionError
-	unsent := errors.As(err, &dial) || errors.As(err, &version) || errors.Is(err, wire.ErrUnknownBroker) || refusedCredentials(err)
+	var secret *auth.SecretError
+	unsent := errors.As(err, &dial) || errors.As(err, &version) || errors.As(err, &secret) ||
+		errors.Is(err, wire.ErrUnknownBroker) || errors.Is(err, ErrClosed) || refusedCredentials(err)
 	return !unsent
 }
 

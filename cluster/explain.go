@@ -8,11 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
+	"os"
 
 	"github.com/portage-kafka/portage/cluster/auth"
 	"github.com/portage-kafka/portage/cluster/wire"
-	kafka "github.com/segmentio/kafka-go"
 )
 
 // The kinds of resource that a call can be about.
@@ -62,8 +61,9 @@ func (c *Client) wrap(err error, f failure) error {
 		return nil
 	}
 	e := &Error{Cluster: c.name, Broker: c.brokerAsked(f.broker, err), API: f.api, Resource: f.resource(), Err: err}
-	if code, message, ok := saslCode(err); ok {
-		e.Code, e.Message = code, message
+	var login *wire.LoginError
+	if errors.As(err, &login) && login.Code != 0 {
+		e.API, e.Code, e.Message = "login", login.Code, login.Message
 	}
 	e.Hint = c.hintForFailure(err)
 	return e
@@ -86,8 +86,9 @@ func (c *Client) brokerName(id int32) string {
 func (c *Client) brokerAsked(id int32, err error) string {
 	var ex *wire.ExchangeError
 	var dial *wire.DialError
+	var seeds *wire.SeedError
 	switch {
-	case id >= 0:
+	case id >= 0, errors.As(err, &seeds):
 	case errors.As(err, &ex):
 		return ex.Address
 	case errors.As(err, &dial):
@@ -96,66 +97,60 @@ func (c *Client) brokerAsked(id int32, err error) string {
 	return c.brokerName(id)
 }
 
-// saslCode finds the code and text of a refused login in kafka-go's error.
-func saslCode(err error) (int16, string, bool) {
-	var code kafka.Error
-	if !errors.As(err, &code) {
-		return 0, "", false
-	}
-	text := strings.TrimPrefix(err.Error(), code.Error())
-	return int16(code), strings.Trim(text, ": "), true
-}
-
-// refusedCredentials recognises the ways in which a login fails before there is a response.
+// refusedCredentials recognises the ways in which a broker says no to a login. Brokers before 1.0, and some others, only
+// hang up.
 func refusedCredentials(err error) bool {
 	var refused *auth.RefusedError
-	var code kafka.Error
-	if errors.As(err, &code) {
-		return code == kafka.SASLAuthenticationFailed || code == kafka.UnsupportedSASLMechanism || code == kafka.IllegalSASLState
-	}
-	return errors.As(err, &refused)
+	var login *wire.LoginError
+	return errors.As(err, &login) && !timedOut(err) || errors.As(err, &refused)
+}
+
+func timedOut(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (c *Client) hintForFailure(err error) string {
 	var dial *wire.DialError
 	var secret *auth.SecretError
-	var code kafka.Error
 	switch {
 	case errors.As(err, &secret):
 		return "check the secret's reference in the sasl section"
-	case errors.As(err, &code):
-		return c.hintForLogin(code)
+	case refusedCredentials(err):
+		return c.hintForLogin(err)
 	case errors.As(err, &dial) && dial.Stage == "connect":
 		return fmt.Sprintf("cannot reach %s: check the address, that the broker runs, and firewalls; if only the bootstrap address is reachable, check the brokers' advertised.listeners", dial.Address)
-	case errors.As(err, &dial):
+	case errors.Is(err, wire.ErrNotKafka):
+		return "check the port and whether the listener uses TLS"
+	case errors.As(err, &dial) && dial.Stage == "TLS handshake", remoteAlert(err):
 		return hintForTLS(err)
-	case errors.Is(err, context.DeadlineExceeded):
+	case timedOut(err):
 		return "no answer in time: the broker is overloaded, stopped or cut off, or the timeout is too short"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return c.hintForHangup(err)
-	case remoteAlert(err):
-		return "the broker ended the TLS session: it probably wants a client certificate that it trusts (tls.cert, tls.key)"
+		return c.hintForHangup()
 	}
 	return ""
 }
 
-func (c *Client) hintForLogin(code kafka.Error) string {
-	var who, mechanism string
-	if c.cfg.SASL != nil {
-		who, mechanism = c.cfg.SASL.Username, c.cfg.SASL.Mechanism
-	}
-	switch code {
-	case kafka.SASLAuthenticationFailed:
-		if mechanism == auth.OAuthBearer {
-			return "the broker does not accept the token: check sasl.token, its expiry, audience and scope"
-		}
-		return fmt.Sprintf("wrong user name or password for %s user %q (sasl.username, sasl.password)", mechanism, who)
-	case kafka.UnsupportedSASLMechanism:
-		return fmt.Sprintf("this listener does not offer %s: check sasl.mechanism and the port", mechanism)
-	case kafka.IllegalSASLState:
+// The codes of a refused login.
+const (
+	codeNoMechanism = 33
+	codeNoSASL      = 34
+)
+
+func (c *Client) hintForLogin(err error) string {
+	s := c.cfg.SASL
+	var login *wire.LoginError
+	switch errors.As(err, &login); {
+	case s == nil: // impossible: there was a login
+		return ""
+	case login != nil && login.Code == codeNoMechanism:
+		return fmt.Sprintf("this listener does not offer %s: check sasl.mechanism and the port", s.Mechanism)
+	case login != nil && login.Code == codeNoSASL:
 		return "this listener does not use SASL: remove the sasl section or use another port"
+	case s.Mechanism == auth.OAuthBearer:
+		return "the broker does not accept the token: check sasl.token, its expiry, audience and scope"
 	}
-	return ""
+	return fmt.Sprintf("wrong user name or password for %s user %q (sasl.username, sasl.password)", s.Mechanism, s.Username)
 }
 
 func hintForTLS(err error) string {
@@ -173,7 +168,7 @@ func hintForTLS(err error) string {
 	case errors.As(err, &record):
 		return "this listener does not speak TLS: remove the tls section or use the TLS port"
 	case remoteAlert(err):
-		return "the broker refused our side of TLS: check tls.cert and tls.key"
+		return "the broker ended the TLS session: it probably wants a client certificate that it trusts (tls.cert, tls.key)"
 	case errors.Is(err, io.EOF):
 		return "the listener hung up during the TLS handshake: does this port speak TLS?"
 	}
@@ -181,9 +176,9 @@ func hintForTLS(err error) string {
 }
 
 // hintForHangup: brokers close connections that do not speak what the listener expects.
-func (c *Client) hintForHangup(err error) string {
+func (c *Client) hintForHangup() string {
 	switch {
-	case strings.Contains(err.Error(), "expecting TLS"), c.cfg.TLS == nil && c.cfg.SASL == nil:
+	case c.cfg.TLS == nil && c.cfg.SASL == nil:
 		return "the broker hung up: does this listener want TLS or SASL, or did the broker restart?"
 	case c.cfg.TLS == nil:
 		return "the broker hung up: does this listener want TLS, or did the broker restart?"
@@ -195,7 +190,7 @@ func (c *Client) hintForHangup(err error) string {
 
 // badCertificate says that TLS failed for a reason that stays.
 func badCertificate(dial *wire.DialError) bool {
-	return dial.Stage != "connect" && hintForTLS(dial.Err) != ""
+	return dial.Stage != "connect" && !timedOut(dial.Err) && hintForTLS(dial.Err) != ""
 }
 
 // remoteAlert recognises a TLS alert sent by the other side; crypto/tls has no type for it.

@@ -140,6 +140,9 @@ func saslOf(p properties) (*auth.SASL, error) {
 	if s.Mechanism == "" {
 		return nil, errors.New("sasl.mechanism is missing (Java's default, GSSAPI, is not supported): use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER")
 	}
+	if _, ok := loginModules[s.Mechanism]; !ok {
+		return nil, s.Validate()
+	}
 	if handler := p["sasl.client.callback.handler.class"]; handler != "" {
 		return nil, fmt.Errorf("sasl.client.callback.handler.class=%s cannot be used outside Java", handler)
 	}

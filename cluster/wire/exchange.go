@@ -117,7 +117,7 @@ func (x *exchange) begin(rw io.ReadWriter) (*line, error) {
 		return nil, context.Canceled
 	}
 	x.address = p.address
-	if p.used && dead(p.conn) {
+	if p.used && (dead(p.tcp) || p.expired(time.Now())) {
 		return nil, errStale
 	}
 	p.used, x.started = true, true
@@ -139,8 +139,9 @@ func (x *exchange) leave() {
 	}
 }
 
-// errStale says that a pooled connection had been closed by the broker before anything was sent on it.
-var errStale = errors.New("the pooled connection is dead")
+// errStale says that the broker had closed a pooled connection, or would close it because its login has expired, before
+// anything was sent on it.
+var errStale = errors.New("the pooled connection is of no more use")
 
 // run carries out o: on another connection if the first ones were dead, and once more after a refresh if the chosen
 // broker was not known yet. Nothing was sent in either case.
@@ -171,7 +172,7 @@ func (t *Transport) attempt(ctx context.Context, o order) (any, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	x := &exchange{order: o, ctx: ctx, done: make(chan struct{})}
-	m, err := t.kafka.RoundTrip(ctx, t.addr, x)
+	m, err := t.kafka.RoundTrip(ctx, seed{}, x)
 	if err != nil {
 		cancel()
 		x.leave()

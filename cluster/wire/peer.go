@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -24,11 +25,12 @@ func AnyVersion() Range { return Range{0, 1<<15 - 1} }
 // peer is the broker at the other end of one connection. A connection serves one exchange at a time, always on the
 // same goroutine of the pool, so nothing here needs a lock. It is a net.Addr: see socket.
 type peer struct {
-	address string // as dialled
-	conn    net.Conn
+	address string          // as dialled
+	tcp     net.Conn        // beneath TLS
 	used    bool            // an exchange has run on the connection
 	last    int32           // last correlation id
 	offers  map[int16]Range // by API key, as the broker said when the connection began
+	expires time.Time       // when the login ends; zero: never
 }
 
 // Network is net.Addr.
@@ -36,6 +38,9 @@ func (p *peer) Network() string { return "tcp" }
 
 // String is net.Addr.
 func (p *peer) String() string { return p.address }
+
+// expired says whether the broker would close the connection instead of answering.
+func (p *peer) expired(now time.Time) bool { return !p.expires.IsZero() && now.After(p.expires) }
 
 func (p *peer) correlation() int32 {
 	p.last++

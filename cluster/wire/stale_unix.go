@@ -10,7 +10,7 @@ import (
 // dead says whether the other side has closed an idle connection, which a broker does when it stops or after
 // connections.max.idle.ms. Nothing is taken off the socket.
 func dead(conn net.Conn) bool {
-	raw, ok := underlying(conn).(syscall.Conn)
+	raw, ok := conn.(syscall.Conn)
 	if !ok {
 		return false
 	}

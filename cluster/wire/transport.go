@@ -38,7 +38,6 @@ type Config struct {
 // Transport is a pool of authenticated connections to the brokers of one cluster.
 type Transport struct {
 	cfg    Config
-	addr   net.Addr
 	kafka  *kafka.Transport
 	cancel context.CancelFunc
 
@@ -52,14 +51,14 @@ type Transport struct {
 func NewTransport(cfg Config) *Transport {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Transport{
-		cfg: cfg, addr: kafka.TCP(cfg.Bootstrap...), cancel: cancel,
+		cfg: cfg, cancel: cancel,
 		sockets: map[*socket]struct{}{}, empty: make(chan struct{}),
 	}
 	t.kafka = &kafka.Transport{
 		Dial: t.dial, DialTimeout: cfg.DialTimeout, IdleTimeout: cfg.IdleTimeout, MetadataTTL: cfg.Refresh,
 		// Not nil: an empty list asks for the brokers alone, nil for every topic of the cluster every few seconds.
 		MetadataTopics: []string{},
-		ClientID:       cfg.ClientID, SASL: cfg.SASL, Context: ctx,
+		ClientID:       cfg.ClientID, Context: ctx,
 	}
 	return t
 }
@@ -73,7 +72,7 @@ func (t *Transport) Close() error {
 	}
 	t.closed = true
 	for s := range t.sockets {
-		_ = s.Conn.Close() // the pool still owns the socket and closes it again
+		_ = s.raw.Close() // the pool still owns the socket and closes it, too
 	}
 	if len(t.sockets) == 0 {
 		close(t.empty)
@@ -89,8 +88,16 @@ func (t *Transport) Close() error {
 	}
 }
 
-// dial opens, secures and registers one connection.
+// dial is what kafka-go calls for a connection.
 func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if address == seedAddress {
+		return t.dialSeed(ctx, network)
+	}
+	return t.dialOne(ctx, network, address)
+}
+
+// dialOne opens one connection, secures it, makes sure that a Kafka broker answers, logs in and registers it.
+func (t *Transport) dialOne(ctx context.Context, network, address string) (net.Conn, error) {
 	if t.isClosed() {
 		return nil, ErrClosed
 	}
@@ -98,30 +105,55 @@ func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, &DialError{Address: address, Stage: "connect", Err: err}
 	}
-	secure, err := t.secure(ctx, conn, address)
-	if err != nil {
-		_ = conn.Close()
-		return nil, &DialError{Address: address, Stage: "TLS handshake", Err: err}
-	}
-	s := &socket{Conn: secure, owner: t, peer: &peer{address: address, conn: secure}}
+	s := &socket{Conn: conn, raw: conn, owner: t, peer: &peer{address: address, tcp: conn}}
 	if !t.register(s) {
 		_ = conn.Close()
 		return nil, ErrClosed
 	}
+	if stage, err := t.prepare(ctx, s); err != nil {
+		_ = s.Close()
+		return nil, &DialError{Address: address, Stage: stage, Err: err}
+	}
 	return s, nil
 }
 
-func (t *Transport) secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
-	if t.cfg.TLS == nil {
-		return conn, nil
+// prepare does all that comes before kafka-go gets a connection; of a failure it returns the stage.
+func (t *Transport) prepare(ctx context.Context, s *socket) (stage string, err error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := s.SetDeadline(deadline); err != nil {
+			return "connect", err
+		}
 	}
+	stop := context.AfterFunc(ctx, func() { _ = s.raw.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if t.cfg.TLS != nil {
+		if s.Conn, err = t.secure(ctx, s.raw, s.peer.address); err != nil {
+			return "TLS handshake", err
+		}
+	}
+	l := &line{ReadWriter: s.Conn, peer: s.peer}
+	if err := l.hello(t.cfg.ClientID); err != nil {
+		return "version exchange", err
+	}
+	if t.cfg.SASL != nil {
+		if err := l.login(ctx, t.cfg.SASL, t.cfg.ClientID); err != nil {
+			return "login", err
+		}
+	}
+	if !stop() {
+		return "connect", context.Cause(ctx)
+	}
+	return "connect", s.SetDeadline(time.Time{})
+}
+
+func (t *Transport) secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, err
+		return conn, err
 	}
 	cfg, err := t.cfg.TLS(host)
 	if err != nil {
-		return nil, err
+		return conn, err
 	}
 	secure := tls.Client(conn, cfg)
 	return secure, secure.HandshakeContext(ctx)
@@ -171,7 +203,7 @@ var ErrUnknownBroker = errors.New("the broker is not in the cluster's metadata")
 // DialError says that a broker could not be reached.
 type DialError struct {
 	Address string // host:port
-	Stage   string // "connect" or "TLS handshake"
+	Stage   string // "connect", "TLS handshake", "version exchange" or "login"
 	Err     error
 }
 

@@ -1,0 +1,209 @@
+package auth_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/portage-kafka/portage/cluster/auth"
+	"github.com/portage-kafka/portage/cluster/auth/authtest"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+func TestSecretsByReference(t *testing.T) {
+	t.Setenv("TEST_SECRET", "from-env")
+	file := authtest.File(t, "secret", "from-file\r\n")
+	for ref, want := range map[auth.Secret]string{
+		"plain":                             "plain",
+		"with:colon":                        "with:colon",
+		auth.Secret("file:" + file):         "from-file",
+		"env:TEST_SECRET":                   "from-env",
+		"command:echo from command":         "from command",
+		"literal:file:x":                    "file:x",
+		auth.Literal("env:TEST_SECRET"):     "env:TEST_SECRET",
+		auth.Literal("literal:x"):           "literal:x",
+		auth.Literal("command:rm -rf /tmp"): "command:rm -rf /tmp",
+		auth.Literal("plain"):               "plain",
+	} {
+		got, err := ref.Resolve(t.Context())
+		require.NoError(t, err, "%s", string(ref))
+		require.Equal(t, want, got)
+	}
+	require.NoError(t, os.WriteFile(file, []byte("rotated"), 0o600))
+	got, err := auth.Secret("file:" + file).Resolve(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "rotated", got, "it is read anew")
+}
+
+func TestSecretsThatCannotBeRead(t *testing.T) {
+	for ref, want := range map[auth.Secret]string{
+		"file:/no/such/file":    "/no/such/file",
+		"env:NO_SUCH_VARIABLE":  "NO_SUCH_VARIABLE is not set",
+		"command:":              "the command is empty",
+		"command:false":         "exit status 1",
+		"command:no-such-thing": "no-such-thing",
+		"command:true":          "empty",
+		"":                      "empty",
+	} {
+		_, err := ref.Resolve(t.Context())
+		require.ErrorContains(t, err, want)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := auth.Secret("command:sleep 60").Resolve(ctx)
+	require.Error(t, err, "a command ends with the context")
+}
+
+func TestSecretsAreRedactedEverywhere(t *testing.T) {
+	const password = "hunter2"
+	for _, secret := range []auth.Secret{password, auth.Secret("literal:" + password), auth.Secret("command:get --password " + password)} {
+		s := auth.SASL{Mechanism: auth.Plain, Username: "me", Password: secret, Token: secret}
+		text, err := json.Marshal(s)
+		require.NoError(t, err)
+		yml, err := yaml.Marshal(s)
+		require.NoError(t, err)
+		for _, shown := range []string{
+			secret.String(), string(text), string(yml), fmt.Sprint(s), fmt.Sprintf("%+v", s), fmt.Sprintf("%#v", s), fmt.Sprintf("%s %q %x %d", secret, secret, secret, secret),
+			fmt.Sprintf("%v", &s), fmt.Sprintf("%v", auth.TLS{Key: secret}), fmt.Sprintf("%#v", s.Client()),
+		} {
+			require.NotContains(t, shown, password)
+			require.NotContains(t, shown, fmt.Sprintf("%x", password))
+		}
+	}
+	require.Equal(t, "file:/run/x", auth.Secret("file:/run/x").String(), "a reference is no secret")
+	require.Equal(t, "", auth.Secret("").String())
+	require.True(t, auth.Secret("env:X").IsReference())
+	require.False(t, auth.Secret("literal:X").IsReference())
+
+	var s auth.SASL
+	require.NoError(t, yaml.Unmarshal([]byte("mechanism: PLAIN\nusername: me\npassword: hunter2"), &s))
+	got, err := s.Password.Resolve(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, password, got, "reading a configuration keeps the secret")
+}
+
+func TestSASLValidate(t *testing.T) {
+	for want, s := range map[string]auth.SASL{
+		"":                             {Mechanism: auth.Scram512, Username: "u", Password: "p"},
+		"sasl.mechanism is missing":    {},
+		`"GSSAPI" is not supported`:    {Mechanism: "GSSAPI"},
+		"needs sasl.username":          {Mechanism: auth.Plain, Password: "p"},
+		"and sasl.password":            {Mechanism: auth.Scram256, Username: "u"},
+		"sasl.token does not belong":   {Mechanism: auth.Plain, Username: "u", Password: "p", Token: "t"},
+		"OAUTHBEARER needs sasl.token": {Mechanism: auth.OAuthBearer},
+		"not allowed":                  {Mechanism: auth.OAuthBearer, Token: "t", Extensions: map[string]string{"auth": "x"}},
+	} {
+		err := s.Validate()
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func begin(t *testing.T, s auth.SASL) (sasl.StateMachine, string) {
+	t.Helper()
+	require.NoError(t, s.Validate())
+	m := s.Client()
+	require.Equal(t, s.Mechanism, m.Name())
+	session, first, err := m.Start(t.Context())
+	require.NoError(t, err)
+	return session, string(first)
+}
+
+func TestMechanisms(t *testing.T) {
+	_, first := begin(t, auth.SASL{Mechanism: auth.Plain, Username: "me", Password: "pw"})
+	require.Equal(t, "\x00me\x00pw", first)
+	for _, m := range []string{auth.Scram256, auth.Scram512} {
+		_, first = begin(t, auth.SASL{Mechanism: m, Username: "me", Password: "pw"})
+		require.True(t, strings.HasPrefix(first, "n,,n=me,r="), first)
+	}
+	session, first := begin(t, auth.SASL{Mechanism: auth.OAuthBearer, Token: "abc", Extensions: map[string]string{"b": "2", "a": "1"}})
+	require.Equal(t, "n,,\x01auth=Bearer abc\x01a=1\x01b=2\x01\x01", first)
+	done, answer, err := session.Next(t.Context(), nil)
+	require.NoError(t, err)
+	require.True(t, done)
+	require.Empty(t, answer)
+	_, _, err = session.Next(t.Context(), []byte(`{"status":"invalid_token"}`))
+	require.ErrorContains(t, err, "invalid_token")
+
+	_, _, err = (&auth.SASL{Mechanism: auth.Plain, Username: "me", Password: "env:NO_SUCH_VARIABLE"}).Client().Start(t.Context())
+	var unread *auth.SecretError
+	require.ErrorAs(t, err, &unread)
+}
+
+func TestTokensAreReadForEveryConnection(t *testing.T) {
+	file := authtest.File(t, "token", "first")
+	m := (&auth.SASL{Mechanism: auth.OAuthBearer, Token: auth.Secret("file:" + file)}).Client()
+	for _, token := range []string{"first", "second"} {
+		require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
+		_, first, err := m.Start(t.Context())
+		require.NoError(t, err)
+		require.Contains(t, string(first), "Bearer "+token+"\x01")
+	}
+}
+
+func TestTLSValidate(t *testing.T) {
+	ca := authtest.NewAuthority(t)
+	pair := ca.Issue(t, "client")
+	other := ca.Issue(t, "other")
+	both := authtest.File(t, "both.pem", pair.Key+pair.Cert)
+	jks := authtest.File(t, "store.jks", "\xfe\xed\xfe\xed binary")
+	encrypted := "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"
+	good := []auth.TLS{
+		{}, {CA: ca.PEM}, {CA: authtest.File(t, "ca.pem", ca.PEM)}, {Insecure: true}, {CA: ca.PEM, AnyHost: true},
+		{Cert: pair.Cert, Key: auth.Secret(pair.Key)}, {Cert: both},
+		{Cert: authtest.File(t, "cert.pem", pair.Cert), Key: auth.Secret(authtest.File(t, "key.pem", pair.Key))},
+		{Cert: pair.Cert, Key: auth.Secret("file:" + authtest.File(t, "key.pem", pair.Key))},
+	}
+	for _, c := range good {
+		require.NoError(t, c.Validate())
+	}
+	for want, c := range map[string]auth.TLS{
+		"no such file":                 {CA: "/no/such/ca.pem"},
+		"no certificate in":            {CA: pair.Key},
+		"is not PEM":                   {CA: jks},
+		"tls.key is set without":       {Key: "key.pem"},
+		"private key does not match":   {Cert: pair.Cert, Key: auth.Secret(other.Key)},
+		"openssl pkcs8":                {Cert: pair.Cert, Key: auth.Secret(encrypted)},
+		"put it into tls.key":          {Cert: pair.Cert + pair.Key},
+		"tls.key: read secret env:NOT": {Cert: pair.Cert, Key: "env:NOT"},
+		"rather than a key":            {Cert: pair.Cert},
+	} {
+		err := c.Validate()
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "BEGIN", "PEM text is not repeated")
+	}
+}
+
+func TestTLSClient(t *testing.T) {
+	cfg, err := (&auth.TLS{}).Client(t.Context(), "broker-1")
+	require.NoError(t, err)
+	require.Equal(t, "broker-1", cfg.ServerName)
+	require.EqualValues(t, tls.VersionTLS12, cfg.MinVersion)
+	require.False(t, cfg.InsecureSkipVerify, "verified unless told otherwise")
+	cfg, err = (&auth.TLS{ServerName: "kafka.example"}).Client(t.Context(), "10.0.0.1")
+	require.NoError(t, err)
+	require.Equal(t, "kafka.example", cfg.ServerName)
+
+	ca, stranger := authtest.NewAuthority(t), authtest.NewAuthority(t)
+	any, err := (&auth.TLS{CA: ca.PEM, AnyHost: true}).Client(t.Context(), "broker-1")
+	require.NoError(t, err)
+	require.NoError(t, any.VerifyConnection(state(t, ca.Issue(t, "another-name"))))
+	require.Error(t, any.VerifyConnection(state(t, stranger.Issue(t, "broker-1"))), "the chain still counts")
+	require.Error(t, any.VerifyConnection(tls.ConnectionState{}))
+}
+
+func state(t *testing.T, p authtest.Pair) tls.ConnectionState {
+	pair, err := tls.X509KeyPair([]byte(p.Cert), []byte(p.Key))
+	require.NoError(t, err)
+	return tls.ConnectionState{PeerCertificates: []*x509.Certificate{pair.Leaf}}
+}

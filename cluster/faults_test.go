@@ -1,0 +1,246 @@
+package cluster_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cluster/batch"
+	"github.com/portage-kafka/portage/cluster/wire"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// hangUp makes the embedded brokers close the connection instead of answering the first n requests of an API.
+func hangUp(k *kfake.Cluster, key kmsg.Key, n int) *atomic.Int32 {
+	var seen atomic.Int32
+	k.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		if seen.Add(1) <= int32(n) {
+			return nil, io.ErrUnexpectedEOF, true
+		}
+		return nil, nil, false
+	})
+	return &seen
+}
+
+func TestBrokenConnection(t *testing.T) {
+	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	seen := hangUp(k, kmsg.DescribeConfigs, 1)
+	_, err := c.TopicConfigs(within(t), "t")
+	require.NoError(t, err, "a read is sent once more")
+	require.EqualValues(t, 2, seen.Load())
+
+	seen = hangUp(k, kmsg.Produce, 1)
+	_, err = c.Append(within(t), "t", 0, built(t, batch.Spec{}, "a"))
+	require.Error(t, err)
+	require.EqualValues(t, 1, seen.Load(), "a write is not")
+	require.True(t, cluster.Uncertain(err))
+	require.True(t, cluster.Retriable(err))
+	require.ErrorContains(t, err, "Produce")
+	require.ErrorContains(t, err, "hung up")
+
+	seen = hangUp(k, kmsg.CreateTopics, 1)
+	err = c.CreateTopic(within(t), cluster.TopicSpec{Name: "u", Partitions: 1})
+	require.True(t, cluster.Uncertain(err))
+	require.EqualValues(t, 1, seen.Load())
+
+	hangUp(k, kmsg.DescribeConfigs, 1000)
+	_, err = c.TopicConfigs(within(t), "t")
+	require.ErrorContains(t, err, "DescribeConfigs")
+}
+
+func TestControllerMoves(t *testing.T) {
+	k, c := embedded(t)
+	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.NotController, Count: 2})
+	require.NoError(t, c.CreateTopic(within(t), cluster.TopicSpec{Name: "t", Partitions: 1}))
+	require.Equal(t, 2, h.Hits())
+	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DeleteTopics}, Err: kerr.NotController, Count: 1})
+	require.NoError(t, c.DeleteTopic(within(t), "t"))
+}
+
+func TestProducerIDsWaitForAFreshBroker(t *testing.T) {
+	k, c := embedded(t)
+	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.CoordinatorLoadInProgress, Count: 4})
+	_, _, err := c.InitProducerID(within(t))
+	require.NoError(t, err)
+	require.Equal(t, 4, h.Hits())
+	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.ClusterAuthorizationFailed, Count: 1})
+	_, _, err = c.InitProducerID(within(t))
+	require.ErrorIs(t, err, cluster.ErrUnauthorized)
+	require.ErrorContains(t, err, "IDEMPOTENT_WRITE")
+}
+
+func TestReadFaults(t *testing.T) {
+	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	appendValues(t, c, "t", 0, "a")
+	for _, e := range []*kerr.Error{kerr.UnknownTopicOrPartition, kerr.NotLeaderForPartition} {
+		k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "t", Err: e, Count: 2})
+		page, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+		require.NoError(t, err, "%v", e)
+		require.Len(t, page.Records, 1)
+	}
+	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "t", Err: kerr.KafkaStorageError, Count: -1})
+	_, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+	require.ErrorIs(t, err, kerr.KafkaStorageError)
+}
+
+// What a broker sends is checked before it is believed.
+func TestDamagedRecordsAreAnError(t *testing.T) {
+	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	serve := func(records []byte) {
+		k.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			resp := req.ResponseKind().(*kmsg.FetchResponse)
+			topic := kmsg.NewFetchResponseTopic()
+			topic.Topic = "t"
+			part := kmsg.NewFetchResponseTopicPartition()
+			part.RecordBatches = records
+			topic.Partitions = append(topic.Partitions, part)
+			resp.Topics = append(resp.Topics, topic)
+			return resp, nil, true
+		})
+	}
+	good := built(t, batch.Spec{}, "a", "b")
+	bad := append(batch.Batch(nil), good...)
+	bad[len(bad)-1] ^= 1
+	serve(bad)
+	_, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+	require.ErrorIs(t, err, batch.ErrCorrupt)
+	require.ErrorContains(t, err, `topic "t" partition 0`)
+	serve(good[:len(good)-1])
+	_, err = c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+	require.ErrorIs(t, err, batch.ErrCorrupt, "bytes without one whole batch")
+	serve(append(append(batch.Batch(nil), good...), good[:30]...))
+	page, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+	require.NoError(t, err, "a truncated batch at the end is normal")
+	require.Len(t, page.Records, 2)
+}
+
+func TestLongPollsDoNotBlockOtherCalls(t *testing.T) {
+	k, c := embedded(t, kfake.SeedTopics(8, "t"))
+	ctx, cancel := context.WithCancel(within(t))
+	var polls sync.WaitGroup
+	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Observe: true, Count: -1})
+	for p := range int32(8) {
+		polls.Add(1)
+		go func() {
+			defer polls.Done()
+			_, err := c.Read(ctx, "t", p, 0, cluster.ReadOptions{Wait: 20 * time.Second})
+			require.ErrorIs(t, err, context.Canceled)
+		}()
+	}
+	require.NoError(t, h.Wait(within(t), 8))
+	begin := time.Now()
+	for range 20 {
+		_, err := c.ListOffsets(within(t), "t", []int32{0, 1, 2, 3, 4, 5, 6, 7}, cluster.Latest)
+		require.NoError(t, err)
+	}
+	join(t, c, "g")
+	require.Less(t, time.Since(begin), 3*time.Second)
+	cancel()
+	polls.Wait()
+}
+
+func TestDeadlines(t *testing.T) {
+	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	k.ControlKey(int16(kmsg.DescribeConfigs), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.SleepControl(func() { time.Sleep(2 * time.Second) })
+		return nil, nil, false
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	_, err := c.TopicConfigs(ctx, "t")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "no answer in time")
+	require.Less(t, time.Since(begin), 1500*time.Millisecond)
+}
+
+// A call without a deadline gets one, so that a broker that is cut off blocks nobody for ever.
+func TestRequestTimeout(t *testing.T) {
+	k := brokers(t, kfake.SeedTopics(1, "t"))
+	cfg := config(k)
+	cfg.RequestTimeout = 100 * time.Millisecond
+	c := open(t, cfg)
+	k.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		k.SleepControl(func() { time.Sleep(time.Second) })
+		return nil, nil, false
+	})
+	begin := time.Now()
+	_, err := c.Fetch(context.Background(), mustLeader(t, c, "t", 0), &wire.Fetch{MinBytes: 1, MaxBytes: 1, MaxWait: 50 * time.Millisecond})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Less(t, time.Since(begin), 900*time.Millisecond)
+}
+
+func TestCloseEndsCalls(t *testing.T) {
+	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Observe: true, Count: -1})
+	failed := make(chan error)
+	go func() {
+		_, err := c.Read(context.Background(), "t", 0, 0, cluster.ReadOptions{Wait: 20 * time.Second})
+		failed <- err
+	}()
+	require.NoError(t, h.Wait(within(t), 1))
+	require.NoError(t, c.Close())
+	require.Error(t, <-failed)
+	_, err := c.Topics(within(t))
+	require.ErrorIs(t, err, cluster.ErrClosed)
+	require.False(t, cluster.Retriable(err))
+	require.Zero(t, c.Connections())
+}
+
+func TestUnreachable(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := l.Addr().String()
+	require.NoError(t, l.Close())
+	_, err = cluster.Open(within(t), "a", cluster.Config{Bootstrap: []string{address}})
+	require.ErrorIs(t, err, cluster.ErrUnreachable)
+	require.ErrorContains(t, err, `cluster "a": broker `+address)
+	require.ErrorContains(t, err, "advertised.listeners")
+	require.True(t, cluster.Retriable(err))
+	require.False(t, cluster.Uncertain(err))
+}
+
+func TestUnknownBroker(t *testing.T) {
+	_, c := embedded(t)
+	_, err := c.BrokerConfigs(within(t), 42)
+	require.ErrorIs(t, err, cluster.ErrUnreachable)
+	require.ErrorContains(t, err, "broker 42")
+}
+
+func TestBrokerLeaves(t *testing.T) {
+	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	appendValues(t, c, "t", 0, "a")
+	require.NoError(t, k.RemoveNode(mustLeader(t, c, "t", 0)))
+	page, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+	require.NoError(t, err, "the new leader is found")
+	require.Len(t, page.Records, 1)
+}
+
+func TestHooksSeeEveryCall(t *testing.T) {
+	k := brokers(t, kfake.SeedTopics(1, "t"))
+	var mu sync.Mutex
+	seen := map[string]int{}
+	cfg := config(k)
+	cfg.Hooks.Call = func(i cluster.CallInfo) {
+		mu.Lock()
+		defer mu.Unlock()
+		if i.Cluster == "a" && i.Err == nil && i.Took > 0 {
+			seen[i.API]++
+		}
+	}
+	c := open(t, cfg)
+	appendValues(t, c, "t", 0, "a")
+	_, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"Metadata": 2, "Produce": 1, "Fetch": 1}, seen)
+}
