@@ -16,8 +16,10 @@ type Projector struct {
 	c Config
 	// busy is held by CatchUp and Run.
 	busy sync.Mutex
-	// fold keeps its cache from one call to the next; nil after an error.
-	fold *fold
+	// fold keeps its cache from one call to the next; nil after an error. known
+	// is true once the call under way has made sure of the log.
+	fold  *fold
+	known bool
 
 	mu   sync.Mutex
 	end  int64
@@ -57,7 +59,7 @@ func (p *Projector) CatchUp(ctx context.Context) (applied int64, err error) {
 		return p.c.Store.Applied(), ErrBusy
 	}
 	defer p.busy.Unlock()
-	p.c.Store.stop(nil)
+	p.begin()
 	end, err := p.c.Log.End(ctx)
 	if err == nil {
 		err = p.follow(ctx, func(next int64) bool { return next >= end })
@@ -77,7 +79,7 @@ func (p *Projector) Run(ctx context.Context) error {
 		return ErrBusy
 	}
 	defer p.busy.Unlock()
-	p.c.Store.stop(nil)
+	p.begin()
 	pause := p.c.Retry
 	for {
 		before := p.c.Store.Applied()
@@ -101,6 +103,12 @@ func (p *Projector) Run(ctx context.Context) error {
 		}
 		pause = min(2*pause, p.c.RetryMost)
 	}
+}
+
+// begin forgets how the call before ended.
+func (p *Projector) begin() {
+	p.known = false
+	p.c.Store.stop(nil)
 }
 
 // rest waits for half to all of a pause; false when ctx is done first.
@@ -146,11 +154,14 @@ func (p *Projector) ready(ctx context.Context) error {
 		}
 		p.fold = f
 	}
+	if p.known {
+		return nil
+	}
 	id, err := p.c.Log.identify(ctx, p.fold.meta)
 	if err != nil {
 		return err
 	}
-	p.fold.meta.Log = id
+	p.fold.meta.Log, p.known = id, true
 	return nil
 }
 
@@ -162,7 +173,7 @@ func (p *Projector) take(page log.Page) error {
 	}
 	start := time.Now()
 	if err := p.fold.page(page.Records, page.Next); err != nil {
-		p.fold = nil
+		p.fold, p.known = nil, false
 		return err
 	}
 	p.c.Hooks.Committed(Commit{Applied: page.Next - 1, End: page.End, Records: len(page.Records), Took: time.Since(start)})

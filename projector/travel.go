@@ -47,15 +47,17 @@ func (b Bound) includes(rec *events.Record) bool {
 
 // cut is the page up to the bound; true when the bound lies in it.
 func (b Bound) cut(p log.Page) (log.Page, bool) {
+	next, keep := p.Next, len(p.Records)
 	for i := range p.Records {
 		if !b.includes(&p.Records[i]) {
-			return log.Page{Records: p.Records[:i], Next: p.Records[i].Position, End: p.End}, true
+			next, keep = p.Records[i].Position, i
+			break
 		}
 	}
-	if b.Time.IsZero() && p.Next > b.Position {
-		return log.Page{Records: p.Records, Next: b.Position + 1, End: p.End}, true
+	if b.Time.IsZero() {
+		next = min(next, b.Position+1)
 	}
-	return p, false
+	return log.Page{Records: p.Records[:keep], Next: next, End: p.End}, next < p.Next
 }
 
 // At folds the log from its beginning up to a bound into memory. The caller
