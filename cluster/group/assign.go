@@ -43,9 +43,9 @@ func AssignPortage(inv Inventory, peers []Peer) map[string]Assignment {
 	var keys []Partition
 	p := problem{bins: len(members)}
 	classOf := map[string]int{}
-	claims := claimsOf(members)
+	claims, subscribed := claimsOf(members), subscribers(members)
 	for _, topic := range slices.Sorted(maps.Keys(inv.Counts)) {
-		class := subscribers(members, topic)
+		class := subscribed[topic]
 		name := fmt.Sprint(class)
 		if _, known := classOf[name]; !known {
 			classOf[name] = len(p.classes)
@@ -117,14 +117,15 @@ func assignable(peers []Peer) []Peer {
 	return members
 }
 
-func subscribers(members []Peer, topic string) []int {
-	var bins []int
+// subscribers lists, by topic, who subscribes to it, ascending.
+func subscribers(members []Peer) map[string][]int {
+	out := map[string][]int{}
 	for b, m := range members {
-		if m.Subscribes(topic) {
-			bins = append(bins, b)
+		for _, topic := range slices.Compact(slices.Sorted(slices.Values(m.Topics))) {
+			out[topic] = append(out[topic], b)
 		}
 	}
-	return bins
+	return out
 }
 
 func addPartition(out map[string]Assignment, id string, k Partition) {

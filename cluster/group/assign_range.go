@@ -13,9 +13,9 @@ import (
 func AssignRange(inv Inventory, peers []Peer) map[string]Assignment {
 	members := slices.DeleteFunc(slices.Clone(peers), func(p Peer) bool { return p.Kind == KindGuard })
 	slices.SortFunc(members, compareMembers)
-	out := map[string]Assignment{}
+	out, subscribed := map[string]Assignment{}, subscribers(members)
 	for _, topic := range slices.Sorted(maps.Keys(inv.Counts)) {
-		bins := subscribers(members, topic)
+		bins := subscribed[topic]
 		next := int32(0)
 		for i, bin := range bins {
 			each, extra := inv.Counts[topic]/int32(len(bins)), inv.Counts[topic]%int32(len(bins))

@@ -195,6 +195,13 @@ func (g *Guard) Commit(ctx context.Context, generation int32, offsets ...Offset)
 	return nil
 }
 
+// Nudge sends a heartbeat now, so that the guard hears at once of a rebalance that is known to have begun: a group waits for
+// its slowest member.
+func (g *Guard) Nudge(ctx context.Context) error {
+	_, err := g.member.Confirm(ctx)
+	return err
+}
+
 // Leave takes the guard out of the group, and stops it.
 func (g *Guard) Leave(ctx context.Context) error {
 	err := g.member.Leave(ctx)

@@ -40,7 +40,7 @@ func Counts(c *cluster.Client) func(context.Context, []string) (Inventory, error
 type Member struct {
 	cfg    Config
 	call   Caller
-	inputs chan Input
+	inputs chan order
 	events chan Event
 	cancel context.CancelFunc
 	ctx    context.Context
@@ -79,7 +79,7 @@ func Run(call Caller, cfg Config) (*Member, error) {
 	}
 	m := &Member{
 		cfg: core.cfg, call: call, core: core, status: core.Status(),
-		inputs: make(chan Input), events: make(chan Event), done: make(chan struct{}),
+		inputs: make(chan order), events: make(chan Event), done: make(chan struct{}),
 		waiters: map[uint64]chan Event{}, inFlight: map[uint64]context.CancelFunc{},
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
@@ -91,11 +91,19 @@ func Run(call Caller, cfg Config) (*Member, error) {
 // Events delivers what happens, in order. It is closed by Close. A reader that falls behind costs memory, never a heartbeat.
 func (m *Member) Events() <-chan Event { return m.events }
 
-// Do tells the core something and returns at once. Answers (Committed, Fetched, Confirmed, Left) come as events, if the input's
-// ID was chosen below CallIDs.
+// order is an input on its way to the loop.
+type order struct {
+	in   Input
+	done chan struct{} // closed when the core has taken it
+}
+
+// Do tells the core something; when it returns, Status and Lease show it. It does not wait for brokers. Answers (Committed,
+// Fetched, Confirmed, Left) come as events, if the input's ID was chosen below CallIDs.
 func (m *Member) Do(in Input) {
+	o := order{in: in, done: make(chan struct{})}
 	select {
-	case m.inputs <- in:
+	case m.inputs <- o:
+		<-o.done
 	case <-m.ctx.Done():
 	}
 }
@@ -136,8 +144,9 @@ func (m *Member) loop() {
 			out, head = m.events, m.queue[0]
 		}
 		select {
-		case in := <-m.inputs:
-			m.step(in)
+		case o := <-m.inputs:
+			m.step(o.in)
+			close(o.done)
 		case <-timer.C:
 			m.step(Tick{})
 		case out <- head:

@@ -2,6 +2,7 @@ package group_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -26,6 +27,17 @@ func guard(t *testing.T, s site, name string, sealed bool) *group.Guard {
 	return g
 }
 
+// heldWith waits until the guard is held in the same generation as the one other member, which then holds everything.
+func heldWith(g *group.Guard, a *actor) group.Status {
+	a.t.Helper()
+	require.Eventually(a.t, func() bool {
+		st, _ := g.State()
+		mine := a.Status()
+		return st.Held && mine.Assigned && st.Generation == mine.Generation && a.Lease().Holds(time.Now())
+	}, 30*time.Second, 5*time.Millisecond)
+	return a.assigned(8)
+}
+
 // evict removes a member as an administrator would.
 func evict(ctx context.Context, s site, name, id string) error {
 	r := kmsg.NewPtrLeaveGroupRequest()
@@ -45,9 +57,7 @@ func testGuardTakeOver(t *testing.T, s site) {
 	a := join(t, s, quick(name, group.Closed(agent("a"), "orders")))
 	a.assigned(8)
 	first := guard(t, s, name, false)
-	_, err := first.Wait(ctx(t))
-	require.NoError(t, err)
-	before := a.assigned(8)
+	before := heldWith(first, a)
 	second := guard(t, s, name, false)
 	held, err := second.Wait(ctx(t))
 	require.NoError(t, err)
@@ -64,6 +74,23 @@ func testGuardTakeOver(t *testing.T, s site) {
 	b.assigned(4)
 	require.NoError(t, second.Leave(ctx(t)))
 	a.assigned(4)
+}
+
+// testNudge: a guard with a slow heartbeat is told of a rebalance.
+func testNudge(t *testing.T, s site) {
+	name := fresh()
+	g, err := group.NewGuard(s.c, group.GuardConfig{Group: name, Topics: []string{"orders"}, Heartbeat: 10 * time.Second, Session: time.Minute, Rebalance: time.Minute})
+	require.NoError(t, err)
+	defer g.Stop()
+	_, err = g.Wait(ctx(t))
+	require.NoError(t, err)
+	start := time.Now()
+	a := join(t, s, quick(name, group.Closed(agent("a"), "orders")))
+	for !a.Status().Assigned {
+		err := g.Nudge(ctx(t))
+		require.True(t, err == nil || errors.Is(err, group.ErrRebalance), "%v", err)
+	}
+	require.Less(t, time.Since(start), 5*time.Second)
 }
 
 // testGuardThatLeads: a successor of a guard that leads the group keeps the assignment, and leads the next generation.
@@ -89,12 +116,8 @@ func testGuardCommits(t *testing.T, s site) {
 	name := fresh()
 	a := join(t, s, quick(name, group.Closed(agent("a"), "orders")))
 	g := guard(t, s, name, false)
-	held, err := g.Wait(ctx(t))
-	require.NoError(t, err)
-	mine := a.assigned(8)
-	held, err = g.Wait(ctx(t))
-	require.NoError(t, err)
-	done, err := a.Commit(ctx(t), mine.Generation, at(0, 10, "m"), at(1, 20, ""))
+	held := heldWith(g, a)
+	done, err := a.Commit(ctx(t), held.Generation, at(0, 10, "m"), at(1, 20, ""))
 	require.NoError(t, err)
 	require.NoError(t, done.Err(name))
 	got, err := g.Offsets(ctx(t), map[string][]int32{"orders": {0, 1}})
@@ -109,11 +132,8 @@ func testGuardCommits(t *testing.T, s site) {
 func testSeal(t *testing.T, s site) {
 	name := fresh()
 	a := join(t, s, quick(name, group.Open(agent("a"), "orders")))
-	mine := a.assigned(8)
 	g := guard(t, s, name, false)
-	_, err := g.Wait(ctx(t))
-	require.NoError(t, err)
-	mine = a.assigned(8)
+	mine := heldWith(g, a)
 	done, err := a.Commit(ctx(t), mine.Generation, at(0, 10, "m"))
 	require.NoError(t, err)
 	require.NoError(t, done.Err(name))

@@ -57,10 +57,11 @@ var suite = map[string]func(*testing.T, site){
 	"HoldLongerThanSession":  testHoldLongerThanSession,
 	"ForcedRejoin":           testForcedRejoin,
 	"CommitsAndReads":        testCommitsAndReads,
-	"TwoClusters":            testMirror,
+	"Mirror":                 testMirror,
 	"Workers":                testWorkers,
 	"GuardTakeOver":          testGuardTakeOver,
 	"GuardThatLeads":         testGuardThatLeads,
+	"Nudge":                  testNudge,
 	"GuardCommits":           testGuardCommits,
 	"Seal":                   testSeal,
 	"SealNotAlone":           testSealNotAlone,
@@ -70,7 +71,7 @@ var suite = map[string]func(*testing.T, site){
 	"LeaveWhileJoining":      testLeaveWhileJoining,
 	"SessionTooLong":         testSessionTooLong,
 	"Eviction":               testEviction,
-	"SameProcessTwoMember":   testConfirm,
+	"Confirm":                testConfirm,
 	"CoordinatorConformance": testConformance,
 }
 
@@ -240,6 +241,7 @@ func testClosedGroup(t *testing.T, s site) {
 	_, err := g.Wait(ctx(t))
 	require.NoError(t, err)
 	require.NoError(t, a.Rejoin(group.Closed(agent("a"), "orders")))
+	require.False(t, a.Status().Assigned, "nothing may be started any more")
 	require.NoError(t, b.Rejoin(group.Closed(agent("b"), "orders")))
 	foreign := group.Offer{Type: "consumer", Protocols: []string{"range"}, Topics: []string{"orders"}, Identity: agent("x")}
 	x := join(t, s, quick(name, foreign))

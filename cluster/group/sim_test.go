@@ -16,7 +16,7 @@ import (
 
 var (
 	simSeed  = flag.Uint64("group.seed", 0, "run the simulation of this seed alone")
-	simSeeds = flag.Uint64("group.seeds", 40, "run the simulations of so many seeds")
+	simSeeds = flag.Uint64("group.seeds", 30, "run the simulations of so many seeds")
 )
 
 // TestSimulation runs several members, a guard and its successors against the model of a coordinator, with crashes, frozen
