@@ -1,0 +1,160 @@
+package produce
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/portage-kafka/portage/events"
+)
+
+func TestLaneRepeatsUntilAnswered(t *testing.T) {
+	var l Lane
+	l.Renew(Producer{ID: 7})
+	first, err := l.Take(3)
+	require.NoError(t, err)
+	require.Equal(t, Stamp{Producer{ID: 7}, 0}, first)
+	_, err = l.Take(1)
+	require.ErrorIs(t, err, ErrBusy)
+	require.Equal(t, Again, l.Answered(Answer{}), "silence")
+	require.Equal(t, firstPause, l.Pause())
+	require.Equal(t, Again, l.Answered(Answer{Answered: true, Code: 6, Passing: true}), "the leader moved")
+	require.Equal(t, 2*firstPause, l.Pause())
+	require.Equal(t, Stored, l.Answered(Answer{Answered: true, Code: codeDuplicate}), "an earlier attempt had arrived")
+	second, err := l.Take(1)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, second.Sequence)
+	for range 30 {
+		l.Answered(Answer{})
+	}
+	require.Equal(t, mostPause, l.Pause())
+}
+
+func TestLaneRefusals(t *testing.T) {
+	for code, want := range map[int16]Outcome{10: Refused, 87: Refused, codeOutOfOrder: Broken, codeInvalidEpoch: Broken, codeUnknownProducer: Broken, codeInvalidMapping: Broken} {
+		var l Lane
+		l.Renew(Producer{ID: 1})
+		_, err := l.Take(5)
+		require.NoError(t, err)
+		require.Equal(t, want, l.Answered(Answer{Answered: true, Code: code}), "code %d", code)
+		s, err := l.Take(1)
+		require.NoError(t, err)
+		require.Zero(t, s.Sequence, "a refused batch consumes no sequence")
+	}
+}
+
+func TestSequenceWraps(t *testing.T) {
+	require.EqualValues(t, 0, next(math.MaxInt32, 1))
+	require.EqualValues(t, 2, next(math.MaxInt32-1, 4))
+}
+
+// TestLaneExactlyOnce: against a broker that loses requests and answers at
+// random, every batch that the lane calls stored is in the log once, in order.
+func TestLaneExactlyOnce(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	var l Lane
+	l.Renew(Producer{ID: 1})
+	var log, acked []int32
+	expected := int32(0)
+	for batch := range int32(2000) {
+		n := 1 + r.Int32N(5)
+		stamp, err := l.Take(int(n))
+		require.NoError(t, err)
+		for {
+			arrives, heard := r.IntN(3) > 0, r.IntN(3) > 0
+			if arrives && stamp.Sequence == expected { // the broker drops what it has: by sequence alone
+				log = append(log, batch)
+				expected = next(expected, n)
+			}
+			out := l.Answered(Answer{Answered: arrives && heard})
+			if out == Stored {
+				acked = append(acked, batch)
+				break
+			}
+			require.Equal(t, Again, out)
+		}
+	}
+	require.Equal(t, acked, log)
+}
+
+func decision(t *testing.T, position int64, typ string, expects uint64, epoch uint32, body string) events.Record {
+	e := events.Event{
+		ID: fmt.Sprint("e", position), Migration: "m", Stream: "topic/orders", Type: events.Type(typ), Schema: 1, Epoch: epoch,
+		Actor: events.Actor{Kind: events.Orchestrator, Name: "o"}, Body: json.RawMessage(body), Expects: &expects,
+	}
+	if typ == "AbortRequested" {
+		e.Expects = nil
+	}
+	raw, err := events.Encode(e)
+	require.NoError(t, err)
+	rec := events.Record{Position: position}
+	rec.Event, rec.Body, rec.Refusal = events.Decode([]byte(e.Key("n").String()), raw)
+	return rec
+}
+
+func TestBind(t *testing.T) {
+	source := events.Directive{Migration: "m", Stream: "topic/orders", Position: 10, Version: 2, Phase: events.PhaseOnSource}
+	request := decision(t, 11, "SwitchRequested", 2, 1, `{"to":"target","level":"restart"}`)
+	rolling := decision(t, 12, "WritersRolling", 3, 1, `{}`)
+	other := rolling
+	other.Event.Migration = "other"
+	stale := decision(t, 12, "WritersRolling", 2, 1, `{}`)
+	verify := decision(t, 11, "VerifyOrdered", 2, 0, `{"up_to":[{"partition":0,"offset":1}]}`)
+	abort := decision(t, 13, "AbortRequested", 0, 1, `{"code":"operator","reason":"r"}`)
+	late := decision(t, 14, "WritersRolling", 4, 1, `{}`)
+	for name, c := range map[string]struct {
+		d       events.Directive
+		records []events.Record
+		want    string
+	}{
+		"nothing happened":                 {source, nil, "source"},
+		"asked for, not decided":           {source, []events.Record{request}, "source"},
+		"decided before we registered":     {source, []events.Record{request, rolling}, "target"},
+		"decided twice":                    {source, []events.Record{request, rolling, rolling}, "target"},
+		"another migration's decision":     {source, []events.Record{request, other}, "source"},
+		"a decision for an older version":  {source, []events.Record{request, stale}, "source"},
+		"a decision without a request":     {source, []events.Record{rolling}, "source"},
+		"aborted, and decided too late":    {source, []events.Record{request, abort, late}, "source"},
+		"a command of the copy in between": {source, []events.Record{verify, decision(t, 12, "SwitchRequested", 3, 1, `{"to":"target","level":"restart"}`), decision(t, 13, "WritersRolling", 4, 1, `{}`)}, "target"},
+		"the directive says so":            {events.Directive{Migration: "m", Stream: "topic/orders", Position: 10, Phase: events.PhaseOnTarget}, nil, "target"},
+		"what the directive knows already": {events.Directive{Migration: "m", Stream: "topic/orders", Position: 12, Version: 4, Epoch: 1, Phase: events.PhaseRolling}, []events.Record{request, rolling}, "target"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, Bind(c.d, c.records)) })
+	}
+}
+
+func TestPassed(t *testing.T) {
+	at := func(p int32) int64 { return []int64{5, 9}[p] }
+	require.True(t, Passed(nil, at))
+	require.True(t, Passed([]events.PartitionOffset{{Partition: 0, Offset: 5}, {Partition: 1, Offset: 3}}, at))
+	require.False(t, Passed([]events.PartitionOffset{{Partition: 0, Offset: 6}}, at))
+}
+
+// TestMurmur2 has the values of Kafka's own test (UtilsTest.testMurmur2 and
+// librdkafka's rdmurmur2.c).
+func TestMurmur2(t *testing.T) {
+	for key, want := range map[string]uint32{
+		"kafka": 0xd067cf64, "giberish123456789": 0x8f552b0c, "1234": 0x9fc97b14, "234": 0xe7c009ca, "34": 0x873930da,
+		"4": 0x5a4b5ca1, "PreAmbleWillBeRemoved,ThePrePartThatIs": 0x78424f1c, "": 0x106e08d9,
+	} {
+		require.Equal(t, want, murmur2([]byte(key)), "%q", key)
+	}
+}
+
+func TestPartitioner(t *testing.T) {
+	p := NewPartitioner(4, 6)
+	require.EqualValues(t, 2, p.Pick(nil))
+	require.EqualValues(t, 2, p.Pick(nil), "records without a key stay together")
+	p.Rotated()
+	require.EqualValues(t, 3, p.Pick(nil))
+	p.Rotated()
+	require.EqualValues(t, 0, p.Pick(nil))
+	require.Equal(t, p.Pick([]byte("a")), p.Pick([]byte("a")))
+	require.EqualValues(t, int32(uint32(0x106e08d9)&0x7fffffff)%4, p.Pick([]byte{}), "an empty key is a key")
+}
