@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +39,7 @@ func (a *app) viewAt(ctx context.Context, at string) (*projector.View, func() er
 		}
 		return v, v.Close, nil
 	}
-	bound, err := projector.ParseBound(at)
+	bound, err := parseBound(at)
 	if err != nil {
 		return nil, nil, usage(err)
 	}
@@ -51,6 +53,17 @@ func (a *app) viewAt(ctx context.Context, at string) (*projector.View, func() er
 	}
 	v := store.View()
 	return v, func() error { return errors.Join(v.Close(), store.Close()) }, nil
+}
+
+// parseBound reads what --at takes.
+func parseBound(at string) (projector.Bound, error) {
+	if position, err := strconv.ParseInt(at, 10, 64); err == nil && position >= 0 {
+		return projector.AtPosition(position), nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, at); err == nil {
+		return projector.AtTime(t), nil
+	}
+	return projector.Bound{}, fmt.Errorf("--at %q: give an event position such as 1200, or a time such as 2026-01-31T08:30:00Z", at)
 }
 
 func addAt(cmd *cobra.Command, at *string) *cobra.Command {
