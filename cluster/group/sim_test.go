@@ -40,6 +40,24 @@ func TestSimulationRepeats(t *testing.T) {
 	require.NotEqual(t, simulate(t, 7, false), simulate(t, 8, false))
 }
 
+// TestSimulationFindsTheMissingLease: members that go on fetching for as long as nobody has told them otherwise, which is what
+// libraries do, are caught.
+func TestSimulationFindsTheMissingLease(t *testing.T) {
+	for seed := uint64(1); seed < 100; seed++ {
+		s := newSim(t, seed)
+		twice := false
+		s.after = func() {
+			for _, names := range s.holdersBy(false) {
+				twice = twice || len(names) > 1
+			}
+		}
+		if s.live(); twice {
+			return
+		}
+	}
+	t.Fatal("no seed shows what the lease is for")
+}
+
 type sim struct {
 	*world
 	t       *testing.T
@@ -54,41 +72,56 @@ type sim struct {
 }
 
 func simulate(t *testing.T, seed uint64, verbose bool) uint64 {
-	r := rand.New(rand.NewPCG(seed, 1))
-	s := &sim{t: t, r: r, seed: seed, sent: map[uint64]Commit{}, applied: map[uint64]bool{}, newest: map[string]uint64{}}
-	s.world = newWorld(grouptest.Options{InitialDelay: time.Duration(r.IntN(2)) * 3 * time.Second, Applied: s.stored})
-	s.rng, s.after = r, s.check
+	s := newSim(t, seed)
+	s.after = s.check
 	t.Cleanup(func() {
 		if verbose {
 			t.Log(s.trace.String())
 		}
 	})
-	s.log = func(n *node, o Output) {
-		if e, ok := o.(Event); ok {
-			if _, lost := e.(Lost); lost && !n.touched {
-				t.Errorf("seed %d at %v: %s was never disturbed, but says %+v", seed, s.since(), n.name, e)
-			}
-			if _, joined := e.(Joined); joined || n.core.generation == none {
-				n.kicked = false
-			}
-			fmt.Fprintf(&s.trace, "%v %s %T%+v\n", s.since(), n.name, e, e)
-			s.answered(e)
-		}
-	}
-	for i := range 1 + r.IntN(3) {
-		s.counts[fmt.Sprintf("t%d", i)] = int32(1 + r.IntN(12))
-	}
-	for range 2 + r.IntN(4) {
-		s.born()
-	}
-	for range 60 {
-		s.disturb()
-		s.run(time.Duration(r.IntN(3000)) * time.Millisecond)
-	}
+	s.live()
 	s.calm()
 	h := fnv.New64a()
 	h.Write([]byte(s.trace.String()))
 	return h.Sum64()
+}
+
+func newSim(t *testing.T, seed uint64) *sim {
+	r := rand.New(rand.NewPCG(seed, 1))
+	s := &sim{t: t, r: r, seed: seed, sent: map[uint64]Commit{}, applied: map[uint64]bool{}, newest: map[string]uint64{}}
+	s.world = newWorld(grouptest.Options{InitialDelay: time.Duration(r.IntN(2)) * 3 * time.Second, Applied: s.stored})
+	s.rng, s.log = r, s.note
+	for i := range 1 + r.IntN(3) {
+		s.counts[fmt.Sprintf("t%d", i)] = int32(1 + r.IntN(12))
+	}
+	return s
+}
+
+// note keeps the story and looks at every event.
+func (s *sim) note(n *node, o Output) {
+	e, ok := o.(Event)
+	if !ok {
+		return
+	}
+	if _, lost := e.(Lost); lost && !n.touched {
+		s.t.Errorf("seed %d at %v: %s was never disturbed, but says %+v", s.seed, s.since(), n.name, e)
+	}
+	if _, joined := e.(Joined); joined || n.core.generation == none {
+		n.kicked = false
+	}
+	fmt.Fprintf(&s.trace, "%v %s %T%+v\n", s.since(), n.name, e, e)
+	s.answered(e)
+}
+
+// live is the troubled part of the story.
+func (s *sim) live() {
+	for range 2 + s.r.IntN(4) {
+		s.born()
+	}
+	for range 60 {
+		s.disturb()
+		s.run(time.Duration(s.r.IntN(3000)) * time.Millisecond)
+	}
 }
 
 func (s *sim) config(name string) Config {

@@ -349,11 +349,15 @@ func maxTime(a, b time.Time) time.Time {
 
 // holders returns who may start a record of a partition now, as a caller that follows the fetch rule sees it: it was assigned
 // to it and the lease of that generation holds.
-func (w *world) holders() map[string][]string {
+func (w *world) holders() map[string][]string { return w.holdersBy(true) }
+
+// holdersBy is holders for callers that look at the lease, or do not.
+func (w *world) holdersBy(lease bool) map[string][]string {
 	out := map[string][]string{}
 	for _, n := range w.nodes {
-		lease := n.core.Lease()
-		if !n.up || n.frozen || n.kicked || lease.Generation != n.core.assignedIn || !lease.Holds(w.now) {
+		l := n.core.Lease()
+		holds := l.Generation == n.core.assignedIn && l.Holds(w.now) || !lease && n.core.Status().Assigned
+		if !n.up || n.frozen || n.kicked || !holds {
 			continue
 		}
 		for topic, list := range n.core.assigned.Partitions {
