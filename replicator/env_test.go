@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 	"testing"
@@ -88,7 +89,9 @@ func (e *env) open(name string, addr []string) *cluster.Client {
 func (e *env) topic(name string, partitions int32, configs map[string]string) events.CopyOrder {
 	e.t.Helper()
 	ctx := e.within(30 * time.Second)
-	require.NoError(e.t, e.source.CreateTopic(ctx, cluster.TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: 1, Configs: configs}))
+	all := map[string]string{"retention.ms": "-1"} // the records are old
+	maps.Copy(all, configs)
+	require.NoError(e.t, e.source.CreateTopic(ctx, cluster.TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: 1, Configs: all}))
 	return e.order(name, partitions)
 }
 
@@ -97,7 +100,7 @@ func (e *env) order(name string, partitions int32) events.CopyOrder {
 	e.t.Helper()
 	ctx := e.within(30 * time.Second)
 	require.NoError(e.t, e.target.CreateTopic(ctx, cluster.TopicSpec{Name: name + "-copy", Partitions: partitions, ReplicationFactor: 1,
-		Configs: map[string]string{"compression.type": "producer"}}))
+		Configs: map[string]string{"compression.type": "producer", "retention.ms": "-1"}}))
 	return events.CopyOrder{
 		Run: true, Source: "source", Topic: name, TopicID: topicID(e.t, e.source, name), Partitions: partitions,
 		Target: "target", TargetTopic: name + "-copy", TargetTopicID: topicID(e.t, e.target, name+"-copy"),
@@ -219,7 +222,11 @@ func (r *running) stop(t *testing.T) {
 // eventually waits for a state.
 func (e *env) eventually(what string, f func() bool) {
 	e.t.Helper()
-	require.Eventually(e.t, f, 40*time.Second, 5*time.Millisecond, what)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(40 * time.Second); !f(); <-tick.C {
+		require.True(e.t, time.Now().Before(end), "in vain: %s", what)
+	}
 }
 
 // ends are the source's last stable offsets.
@@ -254,7 +261,7 @@ func (e *env) copied(orders ...events.CopyOrder) {
 		ends := e.ends(o)
 		for p := range o.Partitions {
 			key := events.CopyKey{Migration: "m", Topic: o.Topic, Partition: p}
-			e.eventually(fmt.Sprintf("%s is not copied up to %d", key, ends[p]), func() bool {
+			e.eventually(fmt.Sprintf("%s is copied up to %d", key, ends[p]), func() bool {
 				at, _, _ := e.published(key)
 				return at >= ends[p]
 			})
@@ -340,7 +347,7 @@ func (e *env) events() []events.Record {
 func awaitEvent[B events.Body](e *env, f func(events.Event, B) bool) B {
 	e.t.Helper()
 	var found B
-	e.eventually(fmt.Sprintf("no such %T", found), func() bool {
+	e.eventually(fmt.Sprintf("such a %T", found), func() bool {
 		for _, r := range e.events() {
 			if b, ok := r.Body.(B); ok && f(r.Event, b) {
 				found = b
