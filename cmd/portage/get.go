@@ -14,7 +14,7 @@ import (
 func getVerb(a *app) *cobra.Command {
 	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error { return a.get(v, args) })
 	return addAt(&cobra.Command{
-		Use: "get migrations | migration M | topics M | topic M TOPIC | groups M | group M GROUP | effects [M] | directives", Short: "Show rows of the projection as they are",
+		Use: "get migrations | migration M | topics M | topic M TOPIC | groups M | group M GROUP | effects [M] | directives | digests [M]", Short: "Show rows of the projection as they are",
 		Args: cobra.RangeArgs(1, 3), RunE: run,
 	}, at)
 }
@@ -54,6 +54,8 @@ func (a *app) get(v *projector.View, args []string) error {
 		}
 	case "directives":
 		value, err = v.Directives()
+	case "digests":
+		value, found, err = digests(v, arg(1))
 	default:
 		return usage(fmt.Errorf("get %q: see portage get --help", args[0]))
 	}
@@ -69,6 +71,16 @@ func (a *app) get(v *projector.View, args []string) error {
 		return e.Encode(value)
 	}
 	return a.printYAML(value)
+}
+
+// digests are those of one migration, or of all: what a replay must come to.
+func digests(v *projector.View, migration string) (any, bool, error) {
+	if migration == "" {
+		all, err := v.AllDigests()
+		return all, true, err
+	}
+	d, ok := v.Digests(migration)
+	return []projector.Digests{d}, ok, nil
 }
 
 func whyVerb(a *app) *cobra.Command {
