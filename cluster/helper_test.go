@@ -75,10 +75,10 @@ func unique(prefix string) string {
 	return fmt.Sprintf("%s-%d-%d", prefix, time.Now().UnixNano(), serial.Add(1))
 }
 
-// topic creates a topic for the test and returns its name.
+// topic creates a topic for the test and returns its name. The records of tests are old, so they are kept for ever.
 func topic(t *testing.T, c *cluster.Client, partitions int32, configs ...string) string {
 	t.Helper()
-	spec := cluster.TopicSpec{Name: unique("topic"), Partitions: partitions, Configs: map[string]string{}}
+	spec := cluster.TopicSpec{Name: unique("topic"), Partitions: partitions, Configs: map[string]string{"retention.ms": "-1"}}
 	for i := 0; i < len(configs); i += 2 {
 		spec.Configs[configs[i]] = configs[i+1]
 	}

@@ -76,9 +76,25 @@ func TestReadOutOfRangeIsAnError(t *testing.T) {
 	for _, offset := range []int64{2, 1 << 40} {
 		_, err := c.Read(within(t), name, 0, offset, cluster.ReadOptions{})
 		require.ErrorIs(t, err, cluster.ErrOffsetOutOfRange)
-		require.ErrorContains(t, err, fmt.Sprintf("asked for %d, the log has 0 to 1", offset))
+		require.ErrorContains(t, err, fmt.Sprintf("asked for %d, but the log ends at 1", offset))
 		require.False(t, cluster.Retriable(err))
 	}
+}
+
+func TestReadBelowTheLogStart(t *testing.T) {
+	c := anyKafka(t)
+	name := topic(t, c, 1)
+	appendValues(t, c, name, 0, "a")
+	appendValues(t, c, name, 0, "b")
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	at := kmsg.NewDeleteRecordsRequestTopic()
+	at.Topic, at.Partitions = name, []kmsg.DeleteRecordsRequestTopicPartition{{Partition: 0, Offset: 1}}
+	req.Topics = append(req.Topics, at)
+	_, err := c.Call(within(t), req, cluster.OnBroker(mustLeader(t, c, name, 0)))
+	require.NoError(t, err)
+	_, err = c.Read(within(t), name, 0, 0, cluster.ReadOptions{})
+	require.ErrorIs(t, err, cluster.ErrOffsetOutOfRange)
+	require.ErrorContains(t, err, "the log starts at 1")
 }
 
 func TestReadCommitted(t *testing.T) {

@@ -96,19 +96,35 @@ func (c *Client) readOnce(ctx context.Context, topic string, partition int32, of
 	}
 	p := res.Partitions[0]
 	if p.Code != 0 {
-		about.detail = outOfRange(p, offset)
+		if p.Code == codeOutOfRange {
+			about.detail = c.logRange(ctx, topic, partition, offset)
+		}
 		return Page{}, c.refused(p.Code, about)
 	}
 	page, err := decodePage(p, offset, o.Committed)
 	return page, c.wrap(err, about)
 }
 
-// outOfRange adds what the broker's code 1 does not say.
-func outOfRange(p wire.FetchedPartition, offset int64) string {
-	if p.Code != 1 {
+const codeOutOfRange = 1
+
+// logRange says where the log is: the broker's answer does not.
+func (c *Client) logRange(ctx context.Context, topic string, partition int32, offset int64) string {
+	starts, err := c.ListOffsets(ctx, topic, []int32{partition}, Earliest)
+	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("asked for %d, the log has %d to %d: retention deleted it, or it is beyond the end", offset, p.LogStart, p.HighWatermark)
+	ends, err := c.ListOffsets(ctx, topic, []int32{partition}, Latest)
+	if err != nil {
+		return ""
+	}
+	start, end := starts[partition], ends[partition]
+	switch {
+	case offset < start:
+		return fmt.Sprintf("asked for %d, but the log starts at %d: retention or DeleteRecords removed it", offset, start)
+	case offset > end:
+		return fmt.Sprintf("asked for %d, but the log ends at %d: it was truncated, or the topic was created anew", offset, end)
+	}
+	return fmt.Sprintf("asked for %d; the log has %d to %d by now", offset, start, end)
 }
 
 // decodePage decodes the batches of one partition. The first may begin below offset.

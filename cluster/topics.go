@@ -20,7 +20,8 @@ type TopicSpec struct {
 
 const codeNotController = 41
 
-// CreateTopic creates a topic and waits until its partitions have leaders. An existing topic is an ErrTopicExists.
+// CreateTopic creates a topic and waits (at most Config.Settle) until the leaders of its partitions answer. An existing
+// topic is an ErrTopicExists.
 func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(c.cfg.RequestTimeout.Milliseconds())
@@ -44,7 +45,8 @@ func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
 	if err != nil {
 		return err
 	}
-	return c.awaitLeaders(ctx, spec.Name)
+	c.awaitLeaders(ctx, spec.Name)
+	return nil
 }
 
 // DeleteTopic deletes a topic; an unknown one is an ErrUnknownTopic.
@@ -83,26 +85,31 @@ func (c *Client) topicVerdict(api, name string, code int16, message *string) err
 	return c.refused(code, failure{api: api, broker: -1, kind: topicResource, name: name, message: deref(message)})
 }
 
-// awaitLeaders waits until every partition of a topic just created has a leader. That a broker knows of it does not mean
-// that the leader does: ListOffsets, Read and Append meet that case themselves.
-func (c *Client) awaitLeaders(ctx context.Context, name string) error {
-	return c.settle(ctx, func() error {
+// awaitLeaders waits until every leader of a topic just created knows that it is one. The topic exists already, so what
+// goes wrong here (a missing DESCRIBE, the end of the context) is no failure.
+func (c *Client) awaitLeaders(ctx context.Context, name string) {
+	var partitions []int32
+	err := c.settle(ctx, func() error {
 		topics, err := c.Topics(ctx, name)
 		if err != nil {
 			return err
 		}
 		t, ok := topics[name]
-		about := failure{api: "Metadata", broker: -1, kind: topicResource, name: name}
 		if !ok {
-			return c.refused(3, about)
+			return c.refused(3, failure{api: "Metadata", broker: -1, kind: topicResource, name: name})
 		}
+		partitions = partitions[:0]
 		for _, p := range t.Partitions {
-			if p.Leader < 0 {
-				return c.refused(5, about)
-			}
+			partitions = append(partitions, p.ID)
 		}
 		return nil
 	})
+	if err == nil {
+		_, err = c.ListOffsets(ctx, name, partitions, Latest)
+	}
+	if err != nil {
+		c.cfg.Log.Debug().Err(err).Str("cluster", c.name).Str("topic", name).Msg("created; its leaders do not answer yet")
+	}
 }
 
 func orDefault[N int32 | int16](n N) N {
