@@ -53,12 +53,12 @@
 // Every fetched batch of records becomes one Pebble batch: rows, indexes,
 // notes, outbox, digests and the applied position stand or fall together. The
 // store has no write-ahead log of its own, because portage.events is one:
-// what a crash takes (at most a few megabytes of unflushed rows) is folded
+// what a crash takes (at most twice Options.MemTableBytes) is folded
 // again. Nothing outside may depend on a commit having survived.
 //
 // # Layout
 //
-// Keys begin with a letter; strings in keys are escaped so that their order is
+// Options.Dir holds Pebble's files in rows/ and a LOCK. Keys begin with a letter; strings in keys are escaped so that their order is
 // kept (see keys.go), numbers are 8 bytes big-endian.
 //
 //	M                                          applied position, tally, identity of the log, format   JSON

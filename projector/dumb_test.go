@@ -58,7 +58,7 @@ func (d *dumb) Seen(migration, id string) (int64, bool) {
 func (d *dumb) fold(rec events.Record) fsm.Outcome {
 	out := d.machines.Step(d, rec)
 	d.notes = append(d.notes, Note{Note: out.Note, Time: rec.Time})
-	if out.First {
+	if _, seen := d.Seen(rec.Event.Migration, rec.Event.ID); !seen && (rec.Refusal == nil || !rec.Refusal.Foreign) {
 		d.seen[named{rec.Event.Migration, rec.Event.ID}] = rec.Position
 		d.log[rec.Event.Migration] = d.log[rec.Event.Migration].Extend(rec.Event)
 	}

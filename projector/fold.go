@@ -98,6 +98,7 @@ func (f *fold) record(rec *events.Record) error {
 		return err
 	}
 	out := f.machines.Step(f.rows, *rec)
+	out.First = out.First || f.unread(rec)
 	if f.rows.err != nil {
 		return f.rows.err
 	}
@@ -111,6 +112,17 @@ func (f *fold) record(rec *events.Record) error {
 		return err
 	}
 	return f.note(rec, out)
+}
+
+// unread reports the first occurrence of an event that was refused though its
+// envelope could be read. Another release may read it (a later schema, say), so
+// it is chained and remembered as every event is: see [events.Digest].
+func (f *fold) unread(rec *events.Record) bool {
+	if rec.Refusal == nil || rec.Refusal.Foreign {
+		return false
+	}
+	_, seen := f.rows.Seen(rec.Event.Migration, rec.Event.ID)
+	return !seen
 }
 
 // chain extends the log digest of the event's migration.
@@ -143,7 +155,7 @@ func (f *fold) note(rec *events.Record, out fsm.Outcome) error {
 	case rec.Refusal != nil && rec.Refusal.Foreign:
 		f.meta.Tally.Foreign++
 		errs = append(errs, f.set(oddKey(rec.Position), nil))
-	case rec.Refusal == nil && !out.First:
+	case !out.First:
 		f.meta.Tally.Repeated++
 		errs = append(errs, f.set(oddKey(rec.Position), nil))
 	}

@@ -98,6 +98,32 @@ func TestForeignAndRepeatedRecordsAreCountedAndNamed(t *testing.T) {
 	require.Len(t, odd, 1)
 }
 
+// TestEventOfALaterReleaseIsChained: that release chains it, too, and both must
+// come to one log digest.
+func TestEventOfALaterReleaseIsChained(t *testing.T) {
+	w := newWorld(1, 1, 3, 0)
+	w.write(20)
+	e := w.event("m0", events.MigrationStream, events.PauseRequested{})
+	e.Schema = 99
+	want := w.fold.log["m0"].Extend(e)
+	w.append(e)
+	w.append(e)
+	require.Equal(t, events.RefusedSchema, w.records[20].Refusal.Code)
+	require.False(t, w.records[20].Refusal.Foreign)
+	s := memory(t)
+	catchUp(t, s, newFakeLog(w.records))
+	v := view(t, s)
+	d, _ := v.Digests("m0")
+	require.Equal(t, want, d.Log)
+	at, ok := v.Seen("m0", e.ID)
+	require.True(t, ok)
+	require.EqualValues(t, 20, at)
+	require.EqualValues(t, 1, v.Health().Tally.Repeated)
+	require.Zero(t, v.Health().Tally.Foreign)
+	n, _ := v.Note(20)
+	require.Contains(t, n.Reason, events.RefusedSchema)
+}
+
 func TestLogIsChecked(t *testing.T) {
 	whole := newFakeLog(nil).Log()
 	s := memory(t)

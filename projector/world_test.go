@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,7 +65,7 @@ func (w *world) next() {
 }
 
 func (w *world) oddRecord() {
-	switch n := w.rng.IntN(5); {
+	switch n := w.rng.IntN(6); {
 	case n == 0 && len(w.records) > 0: // a repeated append
 		w.append(w.records[w.rng.IntN(len(w.records))].Event)
 	case n == 1: // somebody's bytes
@@ -72,6 +73,10 @@ func (w *world) oddRecord() {
 		w.add(events.Record{Refusal: refusal})
 	case n == 2: // compaction took records
 		w.at += int64(w.rng.IntN(5))
+	case n == 4: // of a later release
+		e := w.event(w.names[0], events.MigrationStream, events.PauseRequested{})
+		e.Schema = 99
+		w.append(e)
 	case n == 3: // out of date
 		m := w.names[w.rng.IntN(len(w.names))]
 		stream, body := w.plausible(m)
@@ -85,9 +90,26 @@ func (w *world) oddRecord() {
 	}
 }
 
+// raw is the value of an event that this release would not write: its schema
+// stands in the place of one that it would.
+func (*world) raw(e events.Event) []byte {
+	schema := fmt.Sprintf(`"schema":%d`, e.Schema)
+	e.Schema = 1
+	value, err := events.Encode(e)
+	if err != nil {
+		panic(err)
+	}
+	return []byte(strings.Replace(string(value), `"schema":1`, schema, 1))
+}
+
 // append adds a record of an event as a reader would decode it.
 func (w *world) append(e events.Event) {
 	if e.Migration == "" {
+		return
+	}
+	if e.Schema == 99 {
+		_, _, refusal := events.Decode([]byte(e.Key("-").String()), w.raw(e))
+		w.add(events.Record{Event: e, Refusal: refusal})
 		return
 	}
 	w.add(asRecord(e, 0))
