@@ -41,6 +41,8 @@ type memory struct {
 	goal map[int32]int64
 	// still watches the source ends.
 	still stillness
+	// sealAfter is when sealing the source group is tried again.
+	sealAfter time.Time
 	// tries counts failures in a row, why is what was waited for last.
 	tries int
 	why   string

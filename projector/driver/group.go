@@ -294,6 +294,9 @@ func (s *readers) targetEnds(ctx context.Context) (map[string]map[int32]int64, e
 	return ends, nil
 }
 
+// sealPause is the time between two attempts to seal a source group.
+const sealPause = 10 * time.Minute
+
 // afterwards keeps the guard in the source group; once it is alone there it
 // closes the group to everybody, KIP-848 clients included.
 func (s *readers) afterwards(ctx context.Context) (time.Duration, error) {
@@ -307,8 +310,13 @@ func (s *readers) afterwards(ctx context.Context) (time.Duration, error) {
 	if others := snap.others(); len(others) > 0 {
 		return s.wait(s.mem, "source: members "+names(others)+" are still inside", s.d.cfg.Idle)
 	}
+	if left := time.Until(s.mem.sealAfter); left > 0 {
+		return left, nil
+	}
 	if err := s.d.guards.seal(ctx, s.sourceSeat()); err != nil {
-		return 0, fmt.Errorf("seal the source group: %w", err)
+		// Every attempt opens the group for a moment, and the guard holds it all the same.
+		s.mem.sealAfter = time.Now().Add(sealPause)
+		return sealPause, fmt.Errorf("seal the source group: %w", err)
 	}
 	return again, nil
 }

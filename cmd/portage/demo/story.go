@@ -1,0 +1,437 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cmd/internal/service"
+	"github.com/portage-kafka/portage/commands"
+	"github.com/portage-kafka/portage/commands/plan"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/events/log"
+	"github.com/portage-kafka/portage/fsm"
+	"github.com/portage-kafka/portage/projector"
+	"github.com/portage-kafka/portage/testkit/oracle"
+)
+
+// operator is the person at the desk: own connections, own fold of the log.
+type operator struct {
+	clusters map[string]*cluster.Client
+	store    *projector.Store
+	fold     *projector.Projector
+	commands *commands.Commands
+	folding  sync.Mutex
+}
+
+func (d *demo) newOperator(ctx context.Context) (o *operator, err error) {
+	o = &operator{clusters: make(map[string]*cluster.Client)}
+	for name, cfg := range d.configs() {
+		if o.clusters[name], err = cluster.Open(ctx, name, cfg); err != nil {
+			return o, err
+		}
+	}
+	control := o.clusters[targetName]
+	if _, err := log.Init(ctx, control, log.InitOptions{}); err != nil {
+		return o, err
+	}
+	if o.store, err = projector.Open(projector.Options{Logger: d.Logger}); err != nil {
+		return o, err
+	}
+	if o.fold, err = projector.New(projector.Config{Store: o.store, Log: service.LogOf(control), Logger: d.Logger}); err != nil {
+		return o, err
+	}
+	o.commands, err = commands.New(commands.Config{
+		Append: log.NewAppender(control, log.AppenderOptions{Logger: d.Logger}).AppendAll, Fold: o.view,
+		Actor: events.Actor{Kind: events.Operator, Name: "demo"}, Now: time.Now,
+		NewID: func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
+	})
+	return o, err
+}
+
+func (o *operator) close() {
+	if o.store != nil {
+		_ = o.store.Close()
+	}
+	for _, c := range o.clusters {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+}
+
+func (o *operator) view(ctx context.Context) (*projector.View, error) {
+	o.folding.Lock()
+	defer o.folding.Unlock()
+	if _, err := o.fold.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	return o.store.View(), nil
+}
+
+func (o *operator) client(_ context.Context, name string) (*cluster.Client, error) {
+	if c := o.clusters[name]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("the demo has no cluster %q", name)
+}
+
+// story runs the migration from the plan to the audit, with live clients around it.
+func (d *demo) story(ctx context.Context) (err error) {
+	o, err := d.newOperator(ctx)
+	defer o.close()
+	if err != nil {
+		return err
+	}
+	for _, name := range topics() {
+		if err := o.clusters[sourceName].CreateTopic(ctx, cluster.TopicSpec{Name: name, Partitions: partitionsPerTopic, ReplicationFactor: 1}); err != nil {
+			return err
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	services, stopServices := context.WithCancel(ctx)
+	defer stopServices()
+	for i := range 2 {
+		g.Go(func() error { return d.process(services, o, i == 0) })
+	}
+	g.Go(func() error { return d.consumers(services) })
+	g.Go(func() error {
+		defer stopServices()
+		return d.migrate(ctx, o)
+	})
+	return g.Wait()
+}
+
+// process is one of portage's own: the orchestrator with a worker, or a worker.
+func (d *demo) process(ctx context.Context, o *operator, serve bool) error {
+	opt := service.Options{
+		Control: o.clusters[targetName], Clusters: o.client, Host: "demo", Incarnation: ulid.MustNew(ulid.Now(), rand.Reader).String(), Logger: d.Logger,
+	}
+	if serve {
+		return service.Serve(ctx, opt)
+	}
+	return service.Work(ctx, opt)
+}
+
+// migrate plays the operator and the services' rollout.
+func (d *demo) migrate(ctx context.Context, o *operator) error {
+	list, err := d.startWriters(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, w := range list {
+			_ = w.end(context.WithoutCancel(ctx))
+		}
+	}()
+	if err := d.plan(ctx, o); err != nil {
+		return err
+	}
+	watched, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	go d.narrate(watched, o)
+	steps := []struct {
+		what string
+		do   func() error
+		done func(*fsm.Migration) bool
+	}{
+		{"copying all topics", func() error { return nil }, func(m *fsm.Migration) bool { return m.Count.Synced == m.Count.Topics }},
+		{"switching the consumer groups, live", func() error { return d.approve(ctx, o, 1) }, func(m *fsm.Migration) bool { return m.Count.Readers == m.Count.Groups }},
+		{"moving the producers: a rollout restarts them one by one", func() error { return d.moveWriters(ctx, o, list) }, func(m *fsm.Migration) bool { return m.Count.Writers == m.Count.Topics }},
+		{"writing on the target a while, then stopping", func() error { return d.stopWriters(ctx, list) }, func(m *fsm.Migration) bool { return m.Count.Quiet == m.Count.Topics }},
+		{"comparing both sides and finishing", func() error { return d.approve(ctx, o, 3) }, func(m *fsm.Migration) bool { return m.Phase == events.PhaseFinished }},
+	}
+	for _, s := range steps {
+		d.say("── %s", s.what)
+		if err := s.do(); err != nil {
+			return err
+		}
+		if err := d.until(ctx, o, s.what, s.done); err != nil {
+			return err
+		}
+	}
+	if err := d.drained(ctx, o); err != nil {
+		return err
+	}
+	return d.replay(ctx, o)
+}
+
+func (d *demo) startWriters(ctx context.Context) (list []*writer, err error) {
+	rate := d.Rate / float64(len(topics())*writers)
+	for _, t := range topics() {
+		for i := range writers {
+			w, err := d.newWriter(t, i)
+			if err != nil {
+				return list, err
+			}
+			if err := w.start(ctx, rate); err != nil {
+				return list, err
+			}
+			list = append(list, w)
+		}
+	}
+	d.say("%d producers write %.0f records/s to %d topics, %d groups of %d instances read them", len(list), d.Rate, len(topics()), len(groups()), instances)
+	return list, nil
+}
+
+// plan drafts, checks and creates the migration, and starts it.
+func (d *demo) plan(ctx context.Context, o *operator) error {
+	source := o.clusters[sourceName]
+	if err := d.groupsAppear(ctx, source); err != nil {
+		return err
+	}
+	p, err := plan.Draft(ctx, source, plan.Selection{Migration: migration, Source: sourceName, Targets: []string{targetName}, Topics: topics()})
+	if err != nil {
+		return err
+	}
+	p.Policy.Quiet, p.Policy.Silent = 500*time.Millisecond, 30*time.Second
+	r, err := plan.Resolve(ctx, p, func(ctx context.Context, name string) (plan.Cluster, error) { return o.client(ctx, name) })
+	if err != nil {
+		return err
+	}
+	if _, err := o.commands.Create(ctx, r); err != nil {
+		return err
+	}
+	d.say("plan %s: %d topics and %d groups from %s to %s", r.Hash[:12], len(r.Topics), len(r.Groups), sourceName, targetName)
+	_, err = o.commands.Send(ctx, migration, events.MigrationStream, events.StartRequested{})
+	return err
+}
+
+// groupsAppear waits until every group has committed something.
+func (d *demo) groupsAppear(ctx context.Context, source *cluster.Client) error {
+	for _, g := range groups() {
+		for {
+			reads, err := plan.GroupTopics(ctx, source, g.Name)
+			if err != nil {
+				return err
+			}
+			if len(reads) == len(g.Topics) {
+				break
+			}
+			if err := pause(ctx, 50*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, t time.Duration) error {
+	select {
+	case <-time.After(t):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *demo) approve(ctx context.Context, o *operator, step int) error {
+	_, err := o.commands.Send(ctx, migration, events.MigrationStream, events.Approved{Step: step})
+	return err
+}
+
+// moveWriters approves the step and, once new processes are sent to the
+// target, restarts every writer.
+func (d *demo) moveWriters(ctx context.Context, o *operator, list []*writer) error {
+	if err := d.approve(ctx, o, 2); err != nil {
+		return err
+	}
+	rate := d.Rate / float64(len(list))
+	for _, w := range list {
+		if err := d.untilTopic(ctx, o, w.topic, func(t *fsm.Topic) bool { return t.Writers != events.PhaseOnSource && t.Writers != events.PhaseArming }); err != nil {
+			return err
+		}
+		if err := w.restart(ctx, rate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) stopWriters(ctx context.Context, list []*writer) error {
+	if err := pause(ctx, time.Second); err != nil {
+		return err
+	}
+	var errs []error
+	for _, w := range list {
+		errs = append(errs, w.end(ctx))
+		w.stop = nil
+	}
+	return errors.Join(errs...)
+}
+
+// until waits for a state of the migration; it says what is waited for when
+// that takes long.
+func (d *demo) until(ctx context.Context, o *operator, what string, done func(*fsm.Migration) bool) error {
+	return d.watch(ctx, o, func(v *projector.View) bool {
+		m, ok := v.Migration(migration)
+		return ok && done(m)
+	}, what)
+}
+
+func (d *demo) untilTopic(ctx context.Context, o *operator, topic string, done func(*fsm.Topic) bool) error {
+	return d.watch(ctx, o, func(v *projector.View) bool {
+		t, ok := v.Topic(migration, topic)
+		return ok && done(t)
+	}, "topic "+topic)
+}
+
+// patience is how long the demo waits for one step.
+const patience = 2 * time.Minute
+
+func (d *demo) watch(ctx context.Context, o *operator, done func(*projector.View) bool, what string) error {
+	deadline := time.Now().Add(patience)
+	for {
+		v, err := o.view(ctx)
+		if err != nil {
+			return err
+		}
+		is, after := done(v), v.Applied()
+		if !is && time.Now().After(deadline) {
+			why, _ := commands.Why(v, migration)
+			return errors.Join(fmt.Errorf("gave up waiting (%s): %+v", what, why), v.Close())
+		}
+		if err := v.Close(); err != nil {
+			return err
+		}
+		if is {
+			return nil
+		}
+		select {
+		case <-o.store.Changed(after):
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// narrate tells every change of a phase as it happens.
+func (d *demo) narrate(ctx context.Context, o *operator) {
+	next := int64(0)
+	for ctx.Err() == nil {
+		v := o.store.View()
+		notes, err := v.Notes(migration, next, v.Applied(), projector.All)
+		next = v.Applied() + 1
+		if errors.Join(err, v.Close()) != nil {
+			return
+		}
+		for _, n := range notes {
+			d.tellNote(n)
+		}
+		select {
+		case <-o.store.Changed(next - 1):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (d *demo) tellNote(n projector.Note) {
+	if n.Verdict != fsm.Accepted || len(n.Moves) == 0 || slices.Contains([]events.Type{"TopicPlanned", "GroupPlanned"}, n.Type) {
+		return
+	}
+	for _, m := range n.Moves {
+		d.say("%-18s %s", n.Stream, m)
+	}
+	if n.Stream.Kind() == events.OfGroup {
+		d.mark(n)
+	}
+}
+
+// mark notes when a group began and ended its crossing, for the oracle.
+func (d *demo) mark(n projector.Note) {
+	at := d.journal.Now()
+	d.tell.Lock()
+	defer d.tell.Unlock()
+	i := slices.IndexFunc(d.pauses, func(s oracle.Switch) bool { return s.Group == n.Stream.Name() })
+	switch {
+	case n.Type == "SwitchRequested" && i < 0:
+		d.pauses = append(d.pauses, oracle.Switch{Group: n.Stream.Name(), From: at, To: at})
+	case i >= 0:
+		d.pauses[i].To = at
+	}
+}
+
+// drained waits until every group has committed what there is on the target.
+func (d *demo) drained(ctx context.Context, o *operator) error {
+	target := o.clusters[targetName]
+	for _, g := range groups() {
+		for _, t := range g.Topics {
+			for {
+				left, err := lag(ctx, target, g.Name, t)
+				if err != nil {
+					return err
+				}
+				if left == 0 {
+					break
+				}
+				if err := pause(ctx, 50*time.Millisecond); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// lag is how many records of a topic a group has not committed.
+func lag(ctx context.Context, c *cluster.Client, group, topic string) (left int64, err error) {
+	numbers := make([]int32, partitionsPerTopic)
+	for i := range numbers {
+		numbers[i] = int32(i)
+	}
+	ends, err := c.ListOffsets(ctx, topic, numbers, cluster.Latest)
+	if err != nil {
+		return 0, err
+	}
+	at, err := c.Offsets(ctx, group, true, map[string][]int32{topic: numbers})
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range numbers {
+		left += max(0, ends[n]-max(0, at[topic][n].At))
+	}
+	return left, nil
+}
+
+// replay folds the log anew: it must come to the digests of the live fold.
+// Events may still come in between the two (guards settle), so both are read
+// again until they stand at the same event.
+func (d *demo) replay(ctx context.Context, o *operator) error {
+	for {
+		r, err := projector.Replay(ctx, service.LogOf(o.clusters[targetName]), migration)
+		if err != nil {
+			return err
+		}
+		live, err := o.digests(ctx)
+		if err != nil {
+			return err
+		}
+		again := r.Digests[0]
+		if live.Position != again.Position {
+			continue
+		}
+		if live != again {
+			return fmt.Errorf("the replay comes to state %s and log %s, the live fold to %s and %s", again.State, again.Log, live.State, live.Log)
+		}
+		d.say("replayed %d events: state digest %s, as live", again.Events, live.State.String()[:16])
+		return nil
+	}
+}
+
+func (o *operator) digests(ctx context.Context) (projector.Digests, error) {
+	v, err := o.view(ctx)
+	if err != nil {
+		return projector.Digests{}, err
+	}
+	live, _ := v.Digests(migration)
+	return live, v.Close()
+}
