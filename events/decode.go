@@ -35,14 +35,20 @@ func Decode(key, value []byte) (Event, Body, *Refusal) {
 	if f := readable(key, value); f != nil {
 		return Event{}, nil, f.refusal(true)
 	}
-	e, f := decodeEnvelope(value)
-	if f == nil {
-		f = matchKey(string(key), &e)
+	k, err := ParseKey(string(key))
+	s := scanner{keys: make([][]byte, 0, 24)}
+	e, f := decodeEnvelope(&s, value, k)
+	switch {
+	case f != nil:
+	case err != nil:
+		f = refuse(RefusedKey, "%s", short(err, string(key)))
+	default:
+		f = matchKey(k, &e)
 	}
 	if f != nil {
 		return Event{}, nil, f.refusal(true)
 	}
-	body, f := decodeBody(&e)
+	body, f := decodeBody(&s, &e)
 	if f != nil {
 		return e, nil, f.refusal(false)
 	}
@@ -84,13 +90,15 @@ var envelopeShape = func() *shape {
 	return s
 }()
 
-func decodeEnvelope(value []byte) (Event, *fault) {
-	var e Event
+// decodeEnvelope reads the envelope. What it has in common with the record key
+// shares the key's memory.
+func decodeEnvelope(s *scanner, value []byte, k Key) (Event, *fault) {
+	e := Event{Migration: k.Migration, Stream: k.Stream, ID: k.ID}
 	var bad *fault
-	s := scanner{data: value}
+	s.data = value
 	f := s.whole(envelopeShape, func(name, raw []byte) {
 		if bad == nil {
-			bad = e.set(string(name), raw).under("." + string(name))
+			bad = e.set(name, raw, s.spare()).in(name)
 		}
 	})
 	if f == nil {
@@ -103,10 +111,10 @@ func decodeEnvelope(value []byte) (Event, *fault) {
 // as absent.
 //
 //rules:flat one case a field
-func (e *Event) set(name string, raw []byte) (f *fault) {
-	switch name {
+func (e *Event) set(name, raw []byte, spare [][]byte) (f *fault) {
+	switch string(name) {
 	case "actor":
-		return e.Actor.set(raw)
+		return e.Actor.set(raw, spare)
 	case "at":
 		return e.setAt(raw)
 	case "body":
@@ -115,7 +123,9 @@ func (e *Event) set(name string, raw []byte) (f *fault) {
 		}
 		e.Body = raw
 	case "cause":
-		e.Cause, f = optionalText(raw)
+		if !isNull(raw) {
+			return setText(&e.Cause, raw)
+		}
 	case "epoch":
 		var n uint64
 		n, f = number(raw, 32)
@@ -123,26 +133,22 @@ func (e *Event) set(name string, raw []byte) (f *fault) {
 	case "expects":
 		return e.setExpects(raw)
 	case "id":
-		e.ID, f = textOf(raw)
+		return setText(&e.ID, raw)
 	case "migration":
-		e.Migration, f = textOf(raw)
+		return setText(&e.Migration, raw)
 	case "schema":
 		var n uint64
 		n, f = number(raw, 31)
 		e.Schema = int(n)
 	case "stream":
-		var s string
-		s, f = textOf(raw)
-		e.Stream = Stream(s)
+		return setText(&e.Stream, raw)
 	case "type":
-		var s string
-		s, f = textOf(raw)
-		e.Type = Type(s)
+		return setText(&e.Type, raw)
 	default:
 		if e.Extra == nil {
 			e.Extra = make(map[string]json.RawMessage)
 		}
-		e.Extra[name] = raw
+		e.Extra[string(name)] = raw
 	}
 	return f
 }
@@ -152,7 +158,7 @@ func (e *Event) setAt(raw []byte) *fault {
 	if f != nil {
 		return f
 	}
-	if err := e.At.UnmarshalText([]byte(text)); err != nil {
+	if err := e.At.UnmarshalText(text); err != nil {
 		return refuse(RefusedField, "want a time like 2026-01-31T09:30:00.5Z (RFC 3339), have %s", quote(text))
 	}
 	e.At = e.At.UTC()
@@ -171,28 +177,28 @@ func (e *Event) setExpects(raw []byte) *fault {
 	return f
 }
 
-func (a *Actor) set(raw []byte) *fault {
+func (a *Actor) set(raw []byte, spare [][]byte) *fault {
 	var bad *fault
 	if raw[0] != '{' {
 		return refuse(RefusedField, "want an object, have %s", quote(raw))
 	}
-	s := scanner{data: raw}
+	s := scanner{data: raw, keys: spare}
 	f := s.whole(nil, func(name, raw []byte) {
 		var f *fault
 		switch string(name) {
 		case "kind":
-			var kind string
-			kind, f = textOf(raw)
-			a.Kind = ActorKind(kind)
+			f = setText(&a.Kind, raw)
 		case "name":
-			a.Name, f = textOf(raw)
+			f = setText(&a.Name, raw)
 		case "host":
-			a.Host, f = optionalText(raw)
+			if !isNull(raw) {
+				f = setText(&a.Host, raw)
+			}
 		default:
 			f = refuse(RefusedField, "an actor has kind, name and host only")
 		}
 		if bad == nil {
-			bad = f.under("." + string(name))
+			bad = f.in(name)
 		}
 	})
 	if f == nil {
@@ -204,23 +210,25 @@ func (a *Actor) set(raw []byte) *fault {
 func isNull(raw []byte) bool { return raw[0] == 'n' }
 
 // textOf is the content of a JSON string that the scanner has seen.
-func textOf(raw []byte) (string, *fault) {
+func textOf(raw []byte) ([]byte, *fault) {
 	if raw[0] != '"' {
-		return "", refuse(RefusedField, "want a string, have %s", quote(raw))
+		return nil, refuse(RefusedField, "want a string, have %s", quote(raw))
 	}
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), nil
+		return raw[1 : len(raw)-1], nil
 	}
 	s := scanner{data: raw}
-	text, f := s.text()
-	return string(text), f
+	return s.text()
 }
 
-func optionalText(raw []byte) (string, *fault) {
-	if isNull(raw) {
-		return "", nil
+// setText sets a text, unless it is there already: events repeat few types,
+// roles, streams and names, and most of them are in memory.
+func setText[S ~string](into *S, raw []byte) *fault {
+	text, f := textOf(raw)
+	if f == nil && string(*into) != string(text) {
+		*into = S(text)
 	}
-	return textOf(raw)
+	return f
 }
 
 // number reads a whole number from 0, 0 for null.
@@ -235,18 +243,12 @@ func number(raw []byte, bits int) (uint64, *fault) {
 	return n, nil
 }
 
-// matchKey compares the record key with the envelope and shares its memory.
-func matchKey(key string, e *Event) *fault {
-	k, err := ParseKey(key)
-	if err != nil {
-		return refuse(RefusedKey, "%v", short(err, key))
+func matchKey(k Key, e *Event) *fault {
+	if k.Migration == e.Migration && k.Stream == e.Stream && k.ID == e.ID {
+		return nil
 	}
-	if k.Migration != e.Migration || k.Stream != e.Stream || k.ID != e.ID {
-		return refuse(RefusedKey, "the record key %s stands over event %s: want %s",
-			quote(key), quote(e.ID), quote(e.Key("NONCE").String()))
-	}
-	e.Migration, e.Stream, e.ID = k.Migration, k.Stream, k.ID
-	return nil
+	return refuse(RefusedKey, "the record key %s stands over event %s: want %s",
+		quote(k.String()), quote(e.ID), quote(e.Key("NONCE").String()))
 }
 
 // short keeps a long foreign value out of an error that repeats it.
@@ -255,7 +257,7 @@ func short(err error, value string) string {
 }
 
 // decodeBody judges an event whose envelope could be read, and reads its body.
-func decodeBody(e *Event) (Body, *fault) {
+func decodeBody(s *scanner, e *Event) (Body, *fault) {
 	if f := checkNames(e); f != nil {
 		return nil, f
 	}
@@ -267,7 +269,10 @@ func decodeBody(e *Event) (Body, *fault) {
 	if f := r.check(e); f != nil {
 		return nil, f
 	}
-	s := scanner{data: e.Body}
+	if string(e.Body) == "{}" && len(r.shape.required) == 0 {
+		return r.Zero, validated(r.Zero)
+	}
+	*s = scanner{data: e.Body, keys: s.keys[:0]}
 	if f := s.whole(r.shape, nil); f != nil {
 		return nil, f.under(".body")
 	}
@@ -275,10 +280,14 @@ func decodeBody(e *Event) (Body, *fault) {
 	if err != nil {
 		return nil, badField(err).under(".body")
 	}
+	return body, validated(body)
+}
+
+func validated(body Body) *fault {
 	if err := body.Validate(); err != nil {
-		return nil, refuse(RefusedBody, "%s", oneLine(err)).under(".body")
+		return refuse(RefusedBody, "%s", oneLine(err)).under(".body")
 	}
-	return body, nil
+	return nil
 }
 
 // badField turns an error of encoding/json into a fault that names the field.

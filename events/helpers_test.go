@@ -89,4 +89,6 @@ func edit(t testing.TB, value []byte, fields map[string]any) []byte {
 }
 
 // raw puts JSON text of one's own into edit.
-func raw(format string, args ...any) json.RawMessage { return json.RawMessage(fmt.Sprintf(format, args...)) }
+func raw(format string, args ...any) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(format, args...))
+}

@@ -6,15 +6,13 @@ import "fmt"
 // partition that is named twice, makes the whole list worthless.
 
 func validOffsets(field string, list []PartitionOffset) error {
-	seen := make(map[int32]struct{}, len(list))
 	for i, o := range list {
 		if err := inRange(field, i, o.Partition, o.Offset); err != nil {
 			return err
 		}
-		if _, twice := seen[o.Partition]; twice {
-			return fmt.Errorf("%s[%d]: partition %d stands in the list twice", field, i, o.Partition)
-		}
-		seen[o.Partition] = struct{}{}
+	}
+	if i := repeated(len(list), func(i int) int32 { return list[i].Partition }); i >= 0 {
+		return fmt.Errorf("%s[%d]: partition %d stands in the list twice", field, i, list[i].Partition)
 	}
 	return nil
 }
@@ -28,29 +26,21 @@ type topicPartition struct {
 // validTopicOffsets checks a list whose partitions must differ, or (records of
 // one partition, for instance) need not.
 func validTopicOffsets(field string, list []TopicOffset, differ bool) error {
-	seen := make(map[topicPartition]struct{}, len(list))
 	for i, o := range list {
 		if err := inRange(field, i, o.Partition, o.Offset); err != nil {
 			return err
 		}
-		if err := listed(field, i, o.Topic, o.Partition, seen); err != nil && differ {
-			return err
-		}
 	}
-	return nil
+	return validList(field, len(list), differ, func(i int) topicPartition { return topicPartition{list[i].Topic, list[i].Partition} })
 }
 
 func validCut(field string, list []CutPoint) error {
-	seen := make(map[topicPartition]struct{}, len(list))
 	for i, c := range list {
 		if err := inRange(field, i, c.Partition, min(c.Source, c.Target)); err != nil {
 			return err
 		}
-		if err := listed(field, i, c.Topic, c.Partition, seen); err != nil {
-			return err
-		}
 	}
-	return nil
+	return validList(field, len(list), true, func(i int) topicPartition { return topicPartition{list[i].Topic, list[i].Partition} })
 }
 
 func inRange(field string, i int, partition int32, offset int64) error {
@@ -60,14 +50,38 @@ func inRange(field string, i int, partition int32, offset int64) error {
 	return nil
 }
 
-func listed(field string, i int, topic string, partition int32, seen map[topicPartition]struct{}) error {
-	if !ValidTopic(topic) {
-		return fmt.Errorf("%s[%d]: want the name of a topic, have %s", field, i, quote(topic))
+func validList(field string, n int, differ bool, at func(int) topicPartition) error {
+	for i := range n {
+		if topic := at(i).topic; !ValidTopic(topic) {
+			return fmt.Errorf("%s[%d]: want the name of a topic, have %s", field, i, quote(topic))
+		}
 	}
-	tp := topicPartition{topic, partition}
-	if _, twice := seen[tp]; twice {
-		return fmt.Errorf("%s[%d]: partition %d of %s stands in the list twice", field, i, partition, topic)
+	if i := repeated(n, at); differ && i >= 0 {
+		return fmt.Errorf("%s[%d]: partition %d of %s stands in the list twice", field, i, at(i).partition, at(i).topic)
 	}
-	seen[tp] = struct{}{}
 	return nil
+}
+
+// repeated is the index of the first of n keys that stands before already, −1
+// if all differ. Short lists are compared each with each: that allocates
+// nothing.
+func repeated[K comparable](n int, key func(int) K) int {
+	if n <= fewNames {
+		for i := range n {
+			for j := range i {
+				if key(i) == key(j) {
+					return i
+				}
+			}
+		}
+		return -1
+	}
+	seen := make(map[K]struct{}, n)
+	for i := range n {
+		if _, twice := seen[key(i)]; twice {
+			return i
+		}
+		seen[key(i)] = struct{}{}
+	}
+	return -1
 }

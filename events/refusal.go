@@ -51,6 +51,14 @@ func (f *fault) under(name string) *fault {
 	return f
 }
 
+// in is under for a field; it costs nothing where there is no fault.
+func (f *fault) in(name []byte) *fault {
+	if f == nil {
+		return nil
+	}
+	return f.under("." + string(name))
+}
+
 func (f *fault) refusal(foreign bool) *Refusal {
 	reason := f.reason
 	if f.path != "" {

@@ -21,6 +21,10 @@ type scanner struct {
 	keys  [][]byte // field names of the objects around the current place
 }
 
+// spare is the rest of the memory for field names, for another scanner that
+// runs while this one waits.
+func (s *scanner) spare() [][]byte { return s.keys[len(s.keys):] }
+
 // whole reads one value and nothing after it.
 func (s *scanner) whole(sh *shape, visit func(name, raw []byte)) *fault {
 	s.space()
@@ -73,7 +77,7 @@ func (s *scanner) object(sh *shape, visit func(name, raw []byte)) *fault {
 		}
 		start := s.at
 		if f := s.field(sh, name); f != nil {
-			return f.under("." + string(name))
+			return f.in(name)
 		}
 		if visit != nil {
 			visit(name, s.data[start:s.at])
@@ -147,7 +151,7 @@ func (s *scanner) name(base int, many *nameSet) ([]byte, *fault) {
 		return nil, f
 	}
 	if s.repeated(base, name, many) {
-		return nil, refuse(RefusedDuplicate, "want each field once").under("." + string(name))
+		return nil, refuse(RefusedDuplicate, "want each field once").in(name)
 	}
 	s.keys = append(s.keys, name)
 	s.space()
