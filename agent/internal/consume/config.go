@@ -47,8 +47,7 @@ func (c *Config) Validate() error {
 	if c.Start == "" {
 		c.Start = StartEarliest
 	}
-	slices.Sort(c.Topics)
-	c.Topics = slices.Compact(c.Topics)
+	c.Topics = slices.Compact(slices.Sorted(slices.Values(c.Topics)))
 	switch {
 	case c.Group == "":
 		return errors.New("Group is empty: name the consumer group")

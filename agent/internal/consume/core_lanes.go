@@ -144,6 +144,9 @@ func (c *Core) onReturned(seq uint64) {
 		case l.state == laneCalling:
 			l.state = laneOpen
 			c.emit(Open{Lane: l.Lane})
+			if l.dirty() { // where we begin is committed at once: nobody else should have to choose
+				c.sides[l.Side].commitAt = c.now
+			}
 		}
 	}
 	c.countLanes()
@@ -176,9 +179,6 @@ func (c *Core) open(s *side, from map[Partition]int64, committed map[Partition]i
 				Generation: s.generation, From: from[p],
 			},
 			next: from[p], committed: committed[p], call: call.Seq,
-		}
-		if c.lanes[p].dirty() {
-			s.commitAt = c.now
 		}
 	}
 	s.lanes += len(list)

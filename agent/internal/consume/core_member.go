@@ -188,12 +188,16 @@ func (c *Core) wantsSource(s *side) (bool, offer) {
 	o := offer{topics: join(c.cfg.Topics)}
 	switch {
 	case !c.order.found:
+	case c.order.word == events.OrderTarget && c.partial() && s.state == assigned:
+		o.closed = s.has.closed // topics that stay are not disturbed for it
 	case c.order.word == events.OrderTarget && c.partial():
 		o.closed = !c.order.group.Open
 	case c.order.word == events.OrderTarget:
 		// The source is left only when the guard is known to be inside; nobody joins it anew.
 		o.closed = s.has.closed
 		return s.state != outside && !c.order.group.LeaveSource, o
+	case c.order.held() && s.state == assigned:
+		o.closed = s.has.closed // a rebalance would make the hold longer, and the guard keeps the doors
 	case c.order.undecided():
 		o.closed = c.forced != c.order.attempt()
 	default:
