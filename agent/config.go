@@ -55,7 +55,7 @@ type ConsumerConfig struct {
 	// CommitInterval is how often what is handled is committed; also, how much may be repeated after a crash. 1 s.
 	CommitInterval time.Duration
 	// Heartbeat, Session and Rebalance are those of the group protocol: 1 s, 10 s and 30 s. Rebalance must be longer than the
-	// longest handler; keep Session above the hold of migrations (5 s), see Validate.
+	// longest handler, and Session longer than the hold of migrations (5 s): an instance that dies while held costs a session.
 	Heartbeat, Session, Rebalance time.Duration
 	// RetryFirst and RetryMost bound the pause after a handler's error, which doubles from one to the other. 100 ms, 30 s.
 	RetryFirst, RetryMost time.Duration

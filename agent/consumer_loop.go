@@ -27,6 +27,7 @@ type loop struct {
 	cancel context.CancelFunc
 	inputs chan consume.Input
 	work   sync.WaitGroup
+	hands  sync.WaitGroup // lanes: a handler that ignores its context must not keep Run from returning
 	hooks  *serial
 	outbox *serial
 
@@ -45,7 +46,7 @@ func newLoop(c *Consumer, core *consume.Core, incarnation string) *loop {
 		inputs: make(chan consume.Input), hooks: newSerial(), outbox: newSerial(),
 		lanes: map[uint64]*lane{}, latest: map[consume.Partition]*lane{}, fetchers: map[string]*fetcher{},
 	}
-	l.control = &control{clusters: l.clusters, name: c.cfg.Control, log: log}
+	l.control = &control{clusters: l.clusters, name: c.cfg.Control, log: log, failing: l.controlFails}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
@@ -55,10 +56,28 @@ func (l *loop) run(stop context.Context) error {
 	err := l.live(stop)
 	l.cancel()
 	l.work.Wait()
+	if !l.handsDown() && err == nil {
+		err = fmt.Errorf("agent: consumer of group %q: a handler that was abandoned ignores its context: %w", l.cfg.Group, ErrStopTimeout)
+	}
 	if e := l.clusters.close(); e != nil {
 		l.log.Debug().Err(e).Msg("close connections")
 	}
 	return err
+}
+
+// handsDown waits for the lanes, whose contexts are cancelled by now; false says that a handler does not care.
+func (l *loop) handsDown() bool {
+	down := make(chan struct{})
+	go func() {
+		l.hands.Wait()
+		close(down)
+	}()
+	select {
+	case <-down:
+		return true
+	case <-time.After(stopGrace):
+		return false
+	}
 }
 
 func (l *loop) live(stop context.Context) error {
@@ -92,12 +111,17 @@ func (l *loop) findHome(stop context.Context) bool {
 	return true
 }
 
+// stopGrace is how long a stop goes on after handlers' contexts were cancelled, so that what they did is committed and the
+// groups are left.
+const stopGrace = 2 * time.Second
+
 // loop feeds the core until it is done.
-func (l *loop) loop(stop context.Context) error {
+func (l *loop) loop(stop context.Context) (err error) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	stopped := stop.Done()
-	var late <-chan time.Time
+	late := time.NewTimer(time.Hour)
+	defer late.Stop()
 	for !l.finished {
 		l.schedule(timer)
 		select {
@@ -107,15 +131,20 @@ func (l *loop) loop(stop context.Context) error {
 			l.step(consume.Tick{Next: l.progress()})
 		case <-stopped:
 			stopped = nil
-			t := time.NewTimer(l.cfg.StopTimeout)
-			defer t.Stop()
-			late = t.C
+			late.Reset(l.cfg.StopTimeout)
 			l.step(consume.Close{})
-		case <-late:
-			return l.giveUp()
+		case <-late.C:
+			if stopped != nil { // the timer's first hour
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			err = l.hurry()
+			late.Reset(stopGrace)
 		}
 	}
-	return nil
+	return err
 }
 
 func (l *loop) schedule(timer *time.Timer) {
@@ -134,16 +163,14 @@ func (l *loop) progress() map[uint64]int64 {
 	return next
 }
 
-// giveUp ends with handlers still running: their contexts are cancelled, their records will be handled again.
-func (l *loop) giveUp() error {
+// hurry cancels the contexts of handlers that are still running. Unless they return nil their records will be handled again.
+func (l *loop) hurry() error {
 	n := 0
 	for _, lane := range l.lanes {
-		select {
-		case <-lane.done:
-		default:
+		if !lane.said.Load() {
 			n++
-			lane.cancel()
 		}
+		lane.cancel()
 	}
 	return fmt.Errorf("agent: consumer of group %q: %d partitions: %w", l.cfg.Group, n, ErrStopTimeout)
 }
@@ -153,7 +180,11 @@ const outboxPatience = 2 * time.Second
 
 func (l *loop) drainOutbox() {
 	end := time.Now().Add(outboxPatience)
-	for !l.outbox.idle() && time.Now().Before(end) && pauseFor(l.ctx, 5*time.Millisecond) {
+	for !l.outbox.idle() && time.Now().Before(end) {
+		select {
+		case <-l.inputs: // nobody needs the answers any more
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 }
 
@@ -254,7 +285,7 @@ func (l *loop) open(spec consume.Lane) {
 	}
 	l.prune()
 	l.lanes[spec.ID], l.latest[spec.Partition] = lane, lane
-	l.work.Go(lane.run)
+	l.hands.Go(lane.run)
 	f.add(lane)
 }
 
@@ -317,6 +348,14 @@ func (l *loop) call(a consume.Call) {
 		l.cfg.OnRevoked(l.ctx, Revocation{Cluster: a.Cluster, Partitions: outside(a.Partitions), Lost: a.Lost})
 	}
 	l.post(consume.Returned{Seq: a.Seq})
+}
+
+// controlFails: held partitions wait for the control cluster, and somebody should know.
+func (l *loop) controlFails(what string, err error) {
+	if s := l.state.Load(); !s.Held.IsZero() {
+		l.notice(Notice{Kind: NoticeAlarm, Position: s.Position, Text: fmt.Sprintf(
+			"partitions are held since %s and the control cluster does not answer: %s: %v", s.Held.Format(time.TimeOnly), what, err)})
+	}
 }
 
 func (l *loop) append(e events.Event) {

@@ -18,6 +18,18 @@ type control struct {
 	clusters *clusters
 	name     string
 	log      zerolog.Logger
+	failing  func(what string, err error) // hears of failures; nil: nobody
+}
+
+// again repeats what must succeed in the end.
+func (k *control) again(ctx context.Context, what string, f func() error) error {
+	return again(ctx, k.log, what, func() error {
+		err := f()
+		if err != nil && ctx.Err() == nil && k.failing != nil {
+			k.failing(what, err)
+		}
+		return err
+	})
 }
 
 // latest reads the directive in force, from the log's end as of now, and the mark of its partition.
@@ -35,7 +47,7 @@ func (k *control) latest(ctx context.Context, key events.DirectiveKey) (d events
 // error at once.
 func (k *control) append(ctx context.Context, e events.Event) (at int64, err error) {
 	var refusal *events.Refusal
-	err = again(ctx, k.log, "append "+string(e.Type), func() error {
+	err = k.again(ctx, "append "+string(e.Type), func() error {
 		at, err = k.appendOnce(ctx, e)
 		if errors.As(err, &refusal) {
 			return nil
@@ -60,7 +72,7 @@ func (k *control) appendOnce(ctx context.Context, e events.Event) (int64, error)
 
 // read returns every record of portage.events from one position to another, both included.
 func (k *control) read(ctx context.Context, from, to int64) (all []events.Record, err error) {
-	err = again(ctx, k.log, "read events", func() error {
+	err = k.again(ctx, "read events", func() error {
 		all, err = k.readOnce(ctx, from, to)
 		return err
 	})
@@ -93,7 +105,7 @@ func (k *control) readOnce(ctx context.Context, from, to int64) (all []events.Re
 // watch hands over every directive for an addressee that arrives, until the context ends. A tail that cannot go on is begun
 // anew: the core ignores what is old.
 func (k *control) watch(ctx context.Context, key events.DirectiveKey, seen func(events.Directive), mark func(int64)) {
-	_ = again(ctx, k.log, "follow directives", func() error {
+	_ = k.again(ctx, "follow directives", func() error {
 		c, err := k.clusters.get(ctx, k.name)
 		if err != nil {
 			return err

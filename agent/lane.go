@@ -98,6 +98,17 @@ func (l *lane) run() {
 	if l.said.CompareAndSwap(false, true) {
 		l.report(consume.LaneClosed{Lane: l.spec.ID, Next: l.next.Load()})
 	}
+	l.empty()
+	if l.after != nil { // a lane that follows this one must wait for the one before, too
+		<-l.after
+	}
+}
+
+// empty gives the buffer back.
+func (l *lane) empty() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.chunks, l.bytes = nil, 0
 }
 
 func (l *lane) handleAll(c chunk) bool {
@@ -186,9 +197,11 @@ func (l *lane) take() (chunk, bool) {
 // put adds what a fetch brought.
 func (l *lane) put(c chunk) {
 	l.mu.Lock()
-	l.chunks = append(l.chunks, c)
-	l.bytes += c.bytes
 	l.fetch = c.next
+	if !l.stopped() {
+		l.chunks = append(l.chunks, c)
+		l.bytes += c.bytes
+	}
 	l.mu.Unlock()
 	select {
 	case l.arrived <- struct{}{}:
