@@ -59,7 +59,7 @@ func TestCrashAtAnyWriteLeavesAStoreThatGoesOn(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 3))
 	w := newWorld(seed, 2, 3, 10)
-	l := newFakeLog(w.write(1200))
+	l := newFakeLog(w.write(700))
 	l.split = func() int { return 40 }
 	disk := vfs.NewCrashableMem()
 	type clone struct {
@@ -83,7 +83,7 @@ func TestCrashAtAnyWriteLeavesAStoreThatGoesOn(t *testing.T) {
 	catchUp(t, s, l)
 	require.NoError(t, s.Close())
 	rng.Shuffle(len(clones), func(i, j int) { clones[i], clones[j] = clones[j], clones[i] })
-	clones = clones[:min(len(clones), 24)]
+	clones = clones[:min(len(clones), 16)]
 	applied := map[int64]bool{}
 	for _, c := range clones {
 		applied[resume(t, c.fs, l, w.fold, c.created)] = true
@@ -108,13 +108,13 @@ func locked(i errorfs.InjectorFunc) errorfs.InjectorFunc {
 // folder is good for another start.
 func TestDiskErrorAtAnyOperation(t *testing.T) {
 	w := newWorld(7, 2, 3, 10)
-	l := newFakeLog(w.write(1200))
+	l := newFakeLog(w.write(700))
 	l.split = func() int { return 40 }
 	total := diskErrors(t, l, w, 1<<30, true)
 	t.Logf("%d operations", total)
-	require.Greater(t, total, int64(100))
+	require.Greater(t, total, int64(50))
 	failures := 0
-	for at := int64(0); at < total; at += 1 + total/25 {
+	for at := int64(0); at < total; at += 1 + total/12 {
 		for _, forever := range []bool{false, true} {
 			if diskErrors(t, l, w, at, forever) < 0 {
 				failures++
