@@ -33,7 +33,7 @@ func (s *step) apply() string {
 	case events.TargetCreated:
 		return s.targetCreated(b)
 	case events.CopySynced:
-		return s.synced()
+		return s.synced(b)
 	case events.CopyStopped:
 		return s.stopped(Stop{Position: s.at, Code: b.Code, Partition: b.Partition, From: b.From, To: b.To, Reason: b.Reason})
 	case events.CopyFailed:
@@ -47,7 +47,7 @@ func (s *step) apply() string {
 	case events.TopicFinished:
 		return s.finishTopic()
 	case events.TopicReleased:
-		return s.releaseTopic()
+		return s.releaseTopic(b)
 	case events.ProducerSeen:
 		return s.producerSeen(b)
 	case events.ProducerRouted:
@@ -61,7 +61,7 @@ func (s *step) apply() string {
 	case events.SourceQuiet:
 		return s.sourceQuiet(b)
 	case events.StrayWrite:
-		return s.stray()
+		return s.stray(b)
 	case events.AgentSeen:
 		return s.agentSeen(b)
 	case events.GuardHeld:
@@ -85,7 +85,7 @@ func (s *step) apply() string {
 	case events.GroupReleased:
 		return s.releaseGroup()
 	case events.SwitchRequested:
-		return s.bySide(s.requestReaders, s.requestWriters)
+		return s.bySide(func() string { return s.requestReaders(b) }, func() string { return s.requestWriters(b) })
 	case events.SwitchCommitted:
 		return s.bySide(s.commitReaders, func() string { return s.commitWriters(b) })
 	case events.SwitchCompleted:

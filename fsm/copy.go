@@ -25,41 +25,76 @@ func (s *step) startCopy() string {
 	return ""
 }
 
+// targetCreated lets workers copy. After a retry the topic must be the one that
+// was copied to before: the offset map speaks of no other.
 func (s *step) targetCreated(b events.TargetCreated) string {
-	if s.topic.Copy != events.PhaseCreating {
-		return fmt.Sprintf("the copy is %s", s.topic.Copy)
+	t := s.topic
+	if t.Copy != events.PhaseCreating {
+		return fmt.Sprintf("the copy is %s", t.Copy)
+	}
+	first := t.Target == nil
+	if !first && t.Target.TopicID != b.TopicID {
+		return fmt.Sprintf("topic %s has id %s, the copy went to id %s: it was deleted and created again", t.Plan.TargetTopic, b.TopicID, t.Target.TopicID)
 	}
 	s.moveCopy("")
-	s.topic.Target = &b
-	s.direct(s.copyDirective)
-	s.direct(s.producerDirective)
-	groups := s.groupsOfTopic()
-	for _, g := range groups {
-		g.Created = inserted(g.Created, s.topic.Topic)
+	if !first {
+		b.Created = t.Target.Created
 	}
-	s.directGroups(groups)
+	t.Target = &b
+	if s.mig.Phase == events.PhaseCancelling {
+		return "" // it stands there to be released
+	}
+	s.direct(s.copyDirective)
+	if first {
+		s.direct(s.producerDirective)
+		s.tellGroups()
+	}
 	return ""
 }
 
-func (s *step) synced() string {
+// tellGroups tells the groups that read the topic that it stands on the target.
+// Instances hear of it with the last of their group's topics.
+func (s *step) tellGroups() {
+	s.changeGroups(func(g *Group) {
+		g.Created = inserted(g.Created, s.topic.Topic)
+		if len(g.Created) == len(g.Topics) {
+			s.direct(func() events.Directive { return s.groupDirective(g) })
+		}
+	})
+}
+
+// changeGroups changes and writes out the groups that read the topic.
+func (s *step) changeGroups(change func(*Group)) {
+	for _, name := range s.topic.Groups {
+		if g := s.loadGroup(name); g != nil {
+			change(g)
+			g.Changed = s.at
+			s.out.Groups = append(s.out.Groups, g)
+		}
+	}
+}
+
+func (s *step) synced(b events.CopySynced) string {
+	if reason := s.topic.partitionwise(b.Ends); reason != "" {
+		return reason
+	}
 	if !s.moveCopy("") {
 		return fmt.Sprintf("the copy is %s", s.topic.Copy)
 	}
-	if s.topic.EverSynced {
-		return ""
-	}
-	s.topic.EverSynced = true
-	s.mig.Count.Synced++
-	s.migTouched = true
-	for _, g := range s.groupsOfTopic() {
-		g.Synced = inserted(g.Synced, s.topic.Topic)
-		g.Changed = s.at
-		s.out.Groups = append(s.out.Groups, g)
+	s.changeGroups(func(g *Group) { g.Synced = inserted(g.Synced, s.topic.Topic) })
+	if !s.topic.EverSynced {
+		s.topic.EverSynced = true
+		s.mig.Count.Synced++
+		s.migTouched = true
 	}
 	return ""
 }
 
+// stopped notes why the copy waits for a person.
 func (s *step) stopped(stop Stop) string {
+	if s.topic.Copy == events.PhaseStopped {
+		return s.stopToo(stop)
+	}
 	if !s.moveCopy("") {
 		return fmt.Sprintf("the copy is %s", s.topic.Copy)
 	}
@@ -67,9 +102,33 @@ func (s *step) stopped(stop Stop) string {
 	return ""
 }
 
+// stopToo notes another stop of a stopped copy beside the first one: what is
+// lost or doubtful must not be hidden behind what came before.
+func (s *step) stopToo(stop Stop) string {
+	t := s.topic
+	i, found := slices.BinarySearchFunc(t.MoreStops, stop, func(a, b Stop) int { return int(a.Partition) - int(b.Partition) })
+	if found || t.Stop.Partition == stop.Partition {
+		return fmt.Sprintf("the copy of partition %d is stopped already", stop.Partition)
+	}
+	t.MoreStops = slices.Insert(slices.Clone(t.MoreStops), i, stop)
+	s.topicTouched = true
+	return ""
+}
+
+// stop notes the first stop. The groups' topics are synced no more, so that no
+// switch goes further towards a doubtful copy; an undecided one is for its
+// orchestrator or instances to abort.
 func (s *step) stop(stop Stop) {
 	s.topic.Stop = &stop
+	s.changeGroups(func(g *Group) { g.Synced = without(g.Synced, s.topic.Topic) })
 	s.mig.Count.Stopped++
+	s.migTouched = true
+}
+
+// unstop forgets why the copy waited for a person.
+func (s *step) unstop() {
+	s.topic.Stop, s.topic.MoreStops = nil, nil
+	s.mig.Count.Stopped--
 	s.migTouched = true
 }
 
@@ -78,77 +137,29 @@ func (s *step) retry() string {
 		return reason
 	}
 	s.moveCopy("")
-	s.topic.Stop, s.topic.Verify = nil, nil
-	s.mig.Count.Stopped--
-	s.migTouched = true
+	s.topic.Verify = nil
+	s.unstop()
 	return ""
 }
 
-func (s *step) orderVerify(b events.VerifyOrdered) string {
-	if reason := s.open(events.PhaseRunning, events.PhaseCompleting); reason != "" {
-		return reason
-	}
-	if len(b.UpTo) != int(s.topic.Plan.Partitions) {
-		return fmt.Sprintf("%d partitions, the topic has %d", len(b.UpTo), s.topic.Plan.Partitions)
-	}
-	s.moveCopy("")
-	s.topic.Verify = &Verify{Cause: s.e.ID, UpTo: b.UpTo}
-	s.direct(s.copyDirective)
-	return ""
-}
-
-func (s *step) partitionVerified(b events.PartitionVerified) string {
-	v := s.topic.Verify
-	if v == nil || s.topic.Copy != events.PhaseSynced || s.e.Cause != v.Cause {
-		return "answers no comparison under way"
-	}
-	i, found := slices.BinarySearchFunc(v.Done, b.Partition, func(d events.PartitionVerified, p int32) int { return int(d.Partition) - int(p) })
-	if found {
-		return fmt.Sprintf("partition %d has answered already", b.Partition)
-	}
-	s.topic.Verify = &Verify{Cause: v.Cause, UpTo: v.UpTo, Done: slices.Insert(slices.Clone(v.Done), i, b)}
-	s.topicTouched = true
-	if b.Differs != "" {
-		s.moveCopy(whenDiffers)
-		s.stop(Stop{Position: s.at, Code: "diverged", Partition: b.Partition, To: b.UpTo, Reason: b.Differs})
-		return ""
-	}
-	if len(s.topic.Verify.Done) == int(s.topic.Plan.Partitions) {
-		s.moveCopy(whenIdentical)
-	}
-	return ""
-}
-
-func (s *step) finishTopic() string {
-	if reason := s.open(events.PhaseCompleting); reason != "" {
-		return reason
-	}
-	if !s.moveCopy("") {
-		return fmt.Sprintf("the copy is %s", s.topic.Copy)
-	}
-	s.mig.Count.Finished++
-	s.migTouched = true
-	if s.mig.Count.Finished == s.mig.Count.Topics {
-		s.moveMigration(whenLastTopic)
-	}
-	s.direct(s.copyDirective)
-	return ""
-}
-
-func (s *step) releaseTopic() string {
+func (s *step) releaseTopic(b events.TopicReleased) string {
 	if reason := s.open(events.PhaseCancelling); reason != "" {
 		return reason
 	}
-	created := s.topic.Target != nil
-	if !s.moveCopy("") {
-		return fmt.Sprintf("the copy is %s", s.topic.Copy)
+	t := s.topic
+	if t.Copy == events.PhaseStopped {
+		s.unstop()
 	}
+	if !s.moveCopy("") {
+		return fmt.Sprintf("the copy is %s", t.Copy)
+	}
+	t.Release = &b
 	s.mig.Count.Released++
 	s.migTouched = true
 	if s.released() {
 		s.moveMigration(whenTopicsOver)
 	}
-	if created {
+	if t.Target != nil {
 		s.direct(s.copyDirective)
 		s.direct(s.producerDirective)
 	}

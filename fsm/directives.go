@@ -1,10 +1,6 @@
 package fsm
 
-import (
-	"slices"
-
-	"github.com/portage-kafka/portage/events"
-)
+import "github.com/portage-kafka/portage/events"
 
 // AtLeast is the oldest release of agents and workers that can obey the
 // directives of these machines.
@@ -33,7 +29,7 @@ func (s *step) copyDirective() events.Directive {
 	t := s.topic
 	d := s.directive(events.ToCopy(t.Topic), events.TopicStream(t.Topic), t.Standing, t.Copy)
 	o := &events.CopyOrder{
-		Run:    t.Target != nil && t.Copy != events.PhaseFinished && t.Copy != events.PhaseReleased,
+		Run:    t.Target != nil && t.Copy != events.PhaseFinished && t.Copy != events.PhaseReleased && s.mig.Phase != events.PhaseCancelling,
 		Source: t.Plan.Source.Name, Topic: t.Topic, TopicID: t.Plan.TopicID, Partitions: t.Plan.Partitions,
 		Target: t.Plan.Target.Name, TargetTopic: t.Plan.TargetTopic,
 		Shared: t.Writers != events.PhaseOnSource,
@@ -103,32 +99,3 @@ func orderOf(p events.Phase) string {
 
 // directGroup derives the directive of the event's own group.
 func (s *step) directGroup() { s.direct(func() events.Directive { return s.groupDirective(s.group) }) }
-
-// directGroups derives the directives of groups that are all set up: each of
-// their topics stands on the target.
-func (s *step) directGroups(gs []*Group) {
-	for _, g := range gs {
-		g.Changed = s.at
-		s.out.Groups = append(s.out.Groups, g)
-		if len(g.Created) == len(g.Topics) {
-			s.direct(func() events.Directive { return s.groupDirective(g) })
-		}
-	}
-}
-
-// groupsOfTopic are private copies of the groups that read the event's topic.
-func (s *step) groupsOfTopic() []*Group {
-	var gs []*Group
-	for _, name := range s.topic.Groups {
-		if g := s.loadGroup(name); g != nil {
-			gs = append(gs, g)
-		}
-	}
-	return gs
-}
-
-// has reports whether the sorted list contains v.
-func has[T string | int | int32](list []T, v T) bool {
-	_, found := slices.BinarySearch(list, v)
-	return found
-}

@@ -3,28 +3,34 @@ package fsm
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/portage-kafka/portage/events"
 )
 
-func (s *step) requestReaders() string {
+// The decisions on a group's readers. SwitchCommitted and AbortRequested are
+// judged by [events.Judge] and nothing else: instances whose hold has expired
+// judge them by the same rule without these rows, and must come to the same
+// answer. What is found against a switch meanwhile has to be said by an
+// AbortRequested.
+
+func (s *step) requestReaders(b events.SwitchRequested) string {
 	if reason := s.open(events.PhaseRunning); reason != "" {
 		return reason
 	}
-	for _, gt := range s.group.Topics {
-		t := s.loadTopic(gt.Topic)
-		if t == nil || !t.EverSynced || t.Copy == events.PhaseStopped || t.Copy == events.PhaseCreating {
-			return fmt.Sprintf("topic %q is not synced: wait for the copy", gt.Topic)
-		}
+	if b.Level != "" {
+		return fmt.Sprintf("level %q: readers have none", b.Level)
+	}
+	if reason := s.group.unsynced(); reason != "" {
+		return reason
 	}
 	if s.group.TargetGuard.MemberID == "" {
 		return "the guard does not hold the group on the target yet: wait for it"
 	}
-	for _, m := range s.group.Members {
-		if err := m.Logins[s.group.Plan.Target.Name]; err != "" {
-			return fmt.Sprintf("instance %s cannot log in to %s: %s", m.Instance, s.group.Plan.Target.Name, err)
-		}
+	if reason := s.due(events.StepReaders); reason != "" {
+		return reason
+	}
+	if reason := s.loginsFailed(); reason != "" {
+		return reason
 	}
 	s.moveReaders("")
 	g := s.group
@@ -36,9 +42,50 @@ func (s *step) requestReaders() string {
 	return ""
 }
 
-func (s *step) orderHold(b events.HoldOrdered) string {
-	if s.group.SourceGuard.MemberID == "" {
+// unsynced names a topic of the group towards which no switch may go further,
+// "" if there is none.
+func (g *Group) unsynced() string {
+	for _, t := range g.Topics {
+		if !has(g.Synced, t.Topic) {
+			return fmt.Sprintf("topic %q is not synced: wait for the copy", t.Topic)
+		}
+	}
+	return ""
+}
+
+// loginsFailed names an instance that could not log in to the target. It keeps
+// the switch from beginning by itself; a person may know that the instance is
+// gone, and one that is not gone cannot prepare.
+func (s *step) loginsFailed() string {
+	if s.e.Actor.Kind == events.Operator {
+		return ""
+	}
+	target := s.group.Plan.Target.Name
+	for _, m := range s.group.Members {
+		if err := m.Logins[target]; err != "" {
+			return fmt.Sprintf("instance %s cannot log in to %s: %s", m.Instance, target, err)
+		}
+	}
+	return ""
+}
+
+// guarded says which side the guard does not hold, "" if it holds both.
+func (g *Group) guarded() string {
+	switch {
+	case g.SourceGuard.MemberID == "":
 		return "the guard does not hold the group on the source"
+	case g.TargetGuard.MemberID == "":
+		return "the guard does not hold the group on the target"
+	}
+	return ""
+}
+
+func (s *step) orderHold(b events.HoldOrdered) string {
+	if reason := s.group.guarded(); reason != "" {
+		return reason
+	}
+	if reason := s.group.unsynced(); reason != "" {
+		return reason
 	}
 	for _, id := range b.Members {
 		ok := slices.ContainsFunc(s.group.Members, func(m Member) bool {
@@ -53,94 +100,6 @@ func (s *step) orderHold(b events.HoldOrdered) string {
 	return ""
 }
 
-// covers says what is missing or too much in a list that must have one entry
-// for every partition of every topic of the group, "" if nothing.
-func (g *Group) covers(list []events.TopicOffset) string {
-	want := 0
-	for _, t := range g.Topics {
-		for p := range t.Partitions {
-			want++
-			if n := g.count(list, t.Topic, p); n != 1 {
-				return fmt.Sprintf("%s/%d is named %d times, want once", t.Topic, p, n)
-			}
-		}
-	}
-	if len(list) != want {
-		return fmt.Sprintf("%d entries, the group's topics have %d partitions", len(list), want)
-	}
-	return ""
-}
-
-func (*Group) count(list []events.TopicOffset, topic string, partition int32) (n int) {
-	for _, o := range list {
-		if o.Topic == topic && o.Partition == partition {
-			n++
-		}
-	}
-	return n
-}
-
-func (s *step) proveDrain(b events.DrainProven) string {
-	if reason := s.group.covers(b.Offsets); reason != "" {
-		return reason
-	}
-	s.moveReaders("")
-	s.group.Offsets = b.Offsets
-	return ""
-}
-
-func (s *step) takeCut(b events.CutTaken) string {
-	sources := make([]events.TopicOffset, len(b.Cut))
-	for i, c := range b.Cut {
-		sources[i] = events.TopicOffset{Topic: c.Topic, Partition: c.Partition, Offset: c.Source}
-	}
-	if reason := s.group.covers(sources); reason != "" {
-		return reason
-	}
-	for _, o := range s.group.Offsets {
-		if !slices.Contains(sources, o) {
-			return fmt.Sprintf("%s/%d was drained at %d, the cut has another offset", o.Topic, o.Partition, o.Offset)
-		}
-	}
-	s.moveReaders("")
-	s.group.Cut = b.Cut
-	s.directGroup()
-	return ""
-}
-
-func (s *step) staged(b events.Staged) string {
-	g := s.group
-	if g.Readers != events.PhaseCut && g.Readers != events.PhaseStaged {
-		return fmt.Sprintf("the readers are %s", g.Readers)
-	}
-	staged := slices.Clone(g.Staged)
-	for _, o := range b.Offsets {
-		i := slices.IndexFunc(g.Cut, func(c events.CutPoint) bool { return c.Topic == o.Topic && c.Partition == o.Partition })
-		if i < 0 || g.Cut[i].Target != o.Offset {
-			return fmt.Sprintf("%s/%d is staged at %d, which is not the cut", o.Topic, o.Partition, o.Offset)
-		}
-		if !slices.Contains(staged, o) {
-			staged = append(staged, o)
-		}
-	}
-	g.Staged = sortedOffsets(staged)
-	s.groupTouched = true
-	if g.Readers == events.PhaseCut && len(g.Staged) == len(g.Cut) {
-		s.moveReaders(whenAllStaged)
-	}
-	return ""
-}
-
-func sortedOffsets(list []events.TopicOffset) []events.TopicOffset {
-	slices.SortFunc(list, func(a, b events.TopicOffset) int {
-		if c := strings.Compare(a.Topic, b.Topic); c != 0 {
-			return c
-		}
-		return int(a.Partition) - int(b.Partition)
-	})
-	return list
-}
-
 func (s *step) commitReaders() string {
 	s.moveReaders("")
 	s.mig.Count.Moved++
@@ -152,6 +111,9 @@ func (s *step) commitReaders() string {
 func (s *step) completeReaders() string {
 	if !s.group.LeaveSource {
 		return "the instances were not told to leave the source yet"
+	}
+	if s.group.SourceGuard.MemberID == "" {
+		return "the guard does not hold the group on the source: others could enter it"
 	}
 	s.moveReaders("")
 	s.mig.Count.Switching--
@@ -179,6 +141,10 @@ func (s *step) abortReaders(b events.AbortRequested) string {
 	return ""
 }
 
+func (s *step) abort(b events.AbortRequested) *Abort {
+	return &Abort{Position: s.at, Epoch: s.e.Epoch, Code: b.Code, Reason: b.Reason, By: string(s.e.Actor.Kind) + " " + s.e.Actor.Name}
+}
+
 func (s *step) guardHeld(b events.GuardHeld) string {
 	g := Guard{MemberID: b.MemberID, Generation: b.Generation, Exclusive: b.Exclusive, Position: s.at}
 	s.groupTouched = true
@@ -187,13 +153,19 @@ func (s *step) guardHeld(b events.GuardHeld) string {
 		return ""
 	}
 	s.group.SourceGuard = g
-	// Only a guard that was seen after the decision lets the instances go: what
-	// was held before may have been lost since.
-	if s.group.Readers == events.PhaseCommitted && !s.group.LeaveSource {
+	if s.group.Readers == events.PhaseCommitted && !s.group.LeaveSource && s.group.closes(s.e) {
 		s.group.LeaveSource = true
 		s.directGroup()
 	}
 	return ""
+}
+
+// closes reports whether a GuardHeld of a committed switch was found after the
+// decision. One that answers an earlier effect was seen before, by this
+// orchestrator or another, and may have been lost since: a source without guard
+// and instances is open to anybody.
+func (g *Group) closes(e events.Event) bool {
+	return e.Cause == "" || e.Cause == EffectID{Position: g.PhaseAt}.String()
 }
 
 func (s *step) guardReleased(b events.GuardReleased) string {

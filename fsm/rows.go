@@ -12,7 +12,7 @@ type Rows interface {
 	Migration(name string) (*Migration, bool)
 	Topic(migration, topic string) (*Topic, bool)
 	Group(migration, group string) (*Group, bool)
-	// Claim says which migration holds a topic or group of a source cluster.
+	// Claim says which migration holds a topic or group of a cluster.
 	Claim(k ClaimKey) (Claim, bool)
 	// Seen is the position of the first event with this id in the migration.
 	Seen(migration, id string) (int64, bool)
@@ -34,6 +34,8 @@ type Migration struct {
 	Plan *events.MigrationCreated `json:"plan,omitempty"`
 	// Source is known from the first planned topic on.
 	Source events.ClusterRef `json:"source"`
+	// Targets are the clusters that planned topics reach, sorted by id.
+	Targets []events.ClusterRef `json:"targets,omitempty"`
 	// Created, Started and Ended are positions of the events that did so; -1
 	// for not yet.
 	Created int64 `json:"created"`
@@ -88,8 +90,13 @@ type Topic struct {
 	Target    *events.TargetCreated `json:"target,omitempty"`
 	// EverSynced is true once CopySynced was accepted; a retry does not clear it.
 	EverSynced bool `json:"ever_synced,omitempty"`
-	// Stop says why the copy waits for a person.
-	Stop *Stop `json:"stop,omitempty"`
+	// Stop says why the copy waits for a person, MoreStops what else stopped
+	// meanwhile, by partition.
+	Stop      *Stop  `json:"stop,omitempty"`
+	MoreStops []Stop `json:"more_stops,omitempty"`
+	// Release is what became of the target topic when the migration was
+	// cancelled.
+	Release *events.TopicReleased `json:"release,omitempty"`
 	// Verify is the comparison under way or done.
 	Verify *Verify `json:"verify,omitempty"`
 	// Shared are the partitions whose worker expects other writers, of the
@@ -99,9 +106,12 @@ type Topic struct {
 	Producers []Producer `json:"producers,omitempty"`
 	// Abort is the last abort of the writers' switch.
 	Abort *Abort `json:"abort,omitempty"`
-	// Ends are the source ends at the writers' decision or when it was quiet.
+	// Ends are the highest source ends known since the writers' decision: of the
+	// decision, of strays, of the quiet source. Both sides must be compared up to
+	// them before the topic is finished.
 	Ends []events.PartitionOffset `json:"ends,omitempty"`
-	// Strays counts records that reached the source after its writers moved.
+	// Strays counts reports of records that reached the source after its writers
+	// moved.
 	Strays int `json:"strays,omitempty"`
 	// Changed is the position of the last event that changed the row.
 	Changed int64 `json:"changed"`
@@ -131,10 +141,12 @@ type Producer struct {
 	Instance    string `json:"instance"`
 	// Seen is the position of its registration.
 	Seen int64 `json:"seen"`
-	// Route is "", "source" or "target"; Left is true once it said good-bye or
-	// another incarnation of its instance has registered.
-	Route       string           `json:"route,omitempty"`
+	// Route is "", "source" or "target".
+	Route string `json:"route,omitempty"`
+	// Left is true once it said good-bye, or, if Silent, was taken for gone: then
+	// a word of it brings it back.
 	Left        bool             `json:"left,omitempty"`
+	Silent      bool             `json:"silent,omitempty"`
 	ProducerIDs map[string]int64 `json:"producer_ids,omitempty"`
 }
 
@@ -148,7 +160,7 @@ type Group struct {
 	// Topics are the group's topics under both names, in the plan's order.
 	Topics []events.GroupTopic `json:"topics"`
 	// Created and Synced are the topics that stand on the target, and those of
-	// them that were synced at least once; both sorted.
+	// them whose copy is synced now, not stopped; both sorted.
 	Created []string `json:"created,omitempty"`
 	Synced  []string `json:"synced,omitempty"`
 	// Guards by side; empty member id for none.
@@ -160,7 +172,7 @@ type Group struct {
 	Offsets []events.TopicOffset `json:"offsets,omitempty"`
 	Cut     []events.CutPoint    `json:"cut,omitempty"`
 	Staged  []events.TopicOffset `json:"staged,omitempty"`
-	// Abandoned are records whose handler was left behind, of all epochs.
+	// Abandoned are records whose handler was left behind, of all epochs, sorted.
 	Abandoned []events.TopicOffset `json:"abandoned,omitempty"`
 	// LeaveSource is true once instances may leave the source group.
 	LeaveSource bool `json:"leave_source,omitempty"`
@@ -184,16 +196,21 @@ type Guard struct {
 type Member struct {
 	Incarnation string `json:"incarnation"`
 	Instance    string `json:"instance,omitempty"`
+	// Seen is the position of its last event.
+	Seen int64 `json:"seen"`
 	// Logins are the instance's own findings, by cluster name.
 	Logins map[string]string `json:"logins,omitempty"`
-	// Prepared, Drained, Staged and Resumed are the last epochs acknowledged,
-	// with the member ids under which they were.
+	// Prepared, Drained and Resumed are the last epochs acknowledged, with the
+	// member ids under which they were. An instance that came back under another
+	// member id has acknowledged under its last one alone.
 	Prepared     uint32 `json:"prepared,omitempty"`
 	SourceMember string `json:"source_member,omitempty"`
 	TargetMember string `json:"target_member,omitempty"`
 	Drained      uint32 `json:"drained,omitempty"`
 	DrainMember  string `json:"drain_member,omitempty"`
-	// Processed are the drained epoch's processed offsets.
+	// Committed and Processed are the highest offsets reported for the drained
+	// epoch, sorted.
+	Committed []events.TopicOffset `json:"committed,omitempty"`
 	Processed []events.TopicOffset `json:"processed,omitempty"`
 	Resumed   uint32               `json:"resumed,omitempty"`
 }
@@ -207,15 +224,16 @@ type Abort struct {
 	By       string `json:"by"`
 }
 
-// ClaimKey names a topic or group of a source cluster.
+// ClaimKey names a topic or group of a cluster.
 type ClaimKey struct {
 	Cluster string
 	Kind    events.StreamKind
 	Name    string
 }
 
-// Claim says which migration a topic or group belongs to. It counts only while
-// that migration has not ended.
+// Claim says which migration a topic or group belongs to, on the cluster that
+// it leaves and on the one that it reaches. It counts only while that migration
+// has not ended.
 type Claim struct {
 	Migration string `json:"migration"`
 }

@@ -15,26 +15,45 @@ import (
 	"github.com/portage-kafka/portage/fsm"
 )
 
-// TestScenarios runs the scripts of testdata: each line is an event, the
-// expected output is every note, directive and effect that follows. A line is
+// TestScenarios runs the scripts of testdata. Their commands:
+//
+//	plan [migration=M] [topics=(NAME[:PARTITIONS],…)] [groups=(NAME:TOPIC[+TOPIC…],…)] [approve=auto]
+//	     plans, seals and starts a migration; by default m, orders:2 and billing:orders
+//	bring [migration=M]
+//	     takes streams to phases by the events of a good run: lines of STREAM AXIS=PHASE
+//	events
+//	     appends events; the expected output is every note, directive and effect that follows
+//	row, rows
+//	     shows some rows (lines of STREAM, or M STREAM) or all of them
+//
+// A line of events is
 //
 //	TYPE STREAM [migration=M] [by=ROLE] [name=N] [expects=N] [epoch=N] [cause=C] [id=ID] [BODY as JSON]
 //
-// expects defaults to the stream's version and epoch to what the stream would
-// accept, so that scripts name them only where they matter.
+// What a line leaves out is as the stream wants it: expects is its version,
+// epoch the one that it would accept, cause the order or the effect that is open.
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		w := newWorld()
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			switch d.Cmd {
-			case "events":
-				return w.run(t, d.Input)
-			case "rows":
-				return w.show(t)
-			}
-			t.Fatalf("unknown command %q", d.Cmd)
-			return ""
-		})
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) { runScenario(t, path, newWorld()) })
+}
+
+func runScenario(t *testing.T, path string, w *world) {
+	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+		migration := "m"
+		d.MaybeScanArgs(t, "migration", &migration)
+		switch d.Cmd {
+		case "plan":
+			return w.plan(t, migration, planArgs(d))
+		case "bring":
+			return w.bring(t, migration, d.Input)
+		case "events":
+			return w.run(t, d.Input)
+		case "row":
+			return w.showSome(t, d.Input)
+		case "rows":
+			return w.show(t)
+		}
+		t.Fatalf("unknown command %q", d.Cmd)
+		return ""
 	})
 }
 
@@ -99,9 +118,11 @@ func (w *world) parse(t *testing.T, line string) events.Event {
 		ID: fmt.Sprintf("id-%d", w.ids), Migration: "m", Type: events.Type(words[0]), Stream: events.Stream(words[1]),
 		Schema: 1, At: time.Unix(int64(w.ids), 0).UTC(), Body: json.RawMessage("{}"),
 	}
-	kind, ok := events.Lookup(e.Type)
-	require.True(t, ok, "type of line %q", line)
-	e.Actor = events.Actor{Kind: kind.Writers[0], Name: "test"}
+	kind, known := events.Lookup(e.Type)
+	e.Actor = events.Actor{Kind: events.Operator, Name: "test"}
+	if known {
+		e.Actor.Kind = kind.Writers[0]
+	}
 	if bodyText != "" {
 		e.Body = json.RawMessage("{" + bodyText)
 	}
@@ -111,15 +132,17 @@ func (w *world) parse(t *testing.T, line string) events.Event {
 		require.True(t, found, "word %q of line %q", word, line)
 		options[k] = v
 	}
-	w.fill(t, &e, kind, options)
+	if m, ok := options["migration"]; ok {
+		e.Migration = m
+	}
+	w.standard(&e)
+	w.override(t, &e, options)
 	return e
 }
 
-// fill sets what the options say, and expects and epoch as the stream stands.
-func (w *world) fill(t *testing.T, e *events.Event, kind events.Kind, o map[string]string) {
-	if m, ok := o["migration"]; ok {
-		e.Migration = m
-	}
+// standard sets expects, epoch and cause as the stream stands.
+func (w *world) standard(e *events.Event) {
+	kind, _ := events.Lookup(e.Type)
 	version, epoch := w.standing(e.Migration, e.Stream)
 	if kind.Class == events.Command || kind.Class == events.Decision {
 		e.Expects = &version
@@ -130,6 +153,18 @@ func (w *world) fill(t *testing.T, e *events.Event, kind events.Kind, o map[stri
 			e.Epoch++
 		}
 	}
+	switch topic, ok := w.Topic(e.Migration, e.Stream.Name()); {
+	case ok && e.Type == "PartitionVerified" && topic.Verify != nil:
+		e.Cause = topic.Verify.Cause
+	case e.Stream.Kind() == events.OfGroup && kind.Class != events.Command:
+		if eff, ok := w.outbox[fsm.OutboxKey{Migration: e.Migration, Stream: e.Stream, Axis: events.ReadersAxis}]; ok {
+			e.Cause = eff.ID.String()
+		}
+	}
+}
+
+// override sets what a line says itself.
+func (w *world) override(t *testing.T, e *events.Event, o map[string]string) {
 	for k, v := range o {
 		switch k {
 		case "migration":

@@ -13,16 +13,24 @@ func (m *Machines) Step(rows Rows, rec events.Record) Outcome {
 	e := rec.Event
 	s := &step{machines: m, rows: rows, e: e, at: rec.Position, body: rec.Body}
 	s.out.Note = Note{Position: rec.Position, ID: e.ID, Migration: e.Migration, Stream: e.Stream, Type: e.Type}
-	if rec.Refusal != nil {
+	if rec.Refusal != nil && rec.Refusal.Foreign {
 		return s.end(Refused, rec.Refusal.Error())
 	}
 	if first, seen := rows.Seen(e.Migration, e.ID); seen {
 		return s.end(Ignored, fmt.Sprintf("repeats the event at position %d", first))
 	}
+	// What is refused here stands in the log as an event all the same: another
+	// release may read it, and the log digest must not differ for that.
 	s.out.First = true
+	if rec.Refusal != nil {
+		return s.end(Refused, rec.Refusal.Error())
+	}
 	kind, known := events.Lookup(e.Type)
 	if !known || rec.Body == nil {
 		return s.end(Ignored, fmt.Sprintf("type %q is not known to this release", e.Type))
+	}
+	if reason := misplaced(kind, rec); reason != "" {
+		return s.end(Refused, reason)
 	}
 	s.kind = kind
 	s.load()
@@ -34,6 +42,18 @@ func (m *Machines) Step(rows Rows, rec events.Record) Outcome {
 	}
 	s.accept()
 	return s.end(Accepted, "")
+}
+
+// misplaced says what a decoder would have refused. Step is total all the
+// same: below, the rows of the event's stream are taken to be of its kind.
+func misplaced(k events.Kind, rec events.Record) string {
+	switch {
+	case !k.AllowsStream(rec.Event.Stream):
+		return fmt.Sprintf("%s stands on a stream of kind %v, have %q", k.Type, k.Streams, rec.Event.Stream)
+	case rec.Body.EventType() != k.Type:
+		return fmt.Sprintf("%s has the body of %s", k.Type, rec.Body.EventType())
+	}
+	return ""
 }
 
 // misfit is the verdict on an event that does not fit: whoever wrote a command
@@ -208,6 +228,7 @@ func (s *step) write() {
 func (s *step) end(v Verdict, reason string) Outcome {
 	if v != Accepted {
 		s.out = Outcome{Note: s.out.Note, First: s.out.First}
+		s.out.Note.Moves = nil
 	}
 	s.out.Note.Verdict, s.out.Note.Reason = v, reason
 	return s.out

@@ -2,25 +2,31 @@ package fsm
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/portage-kafka/portage/events"
 )
 
-func (s *step) requestWriters() string {
-	b, _ := s.body.(events.SwitchRequested)
+// The decisions on a topic's writers. WritersRolling and AbortRequested are
+// judged by [events.Judge] and nothing else: a producer that starts judges what
+// stands before its registration by the same rule without these rows, and must
+// come to the same route.
+
+func (s *step) requestWriters(b events.SwitchRequested) string {
 	if reason := s.open(events.PhaseRunning); reason != "" {
 		return reason
 	}
 	if b.Level != events.LevelRestart {
 		return fmt.Sprintf("level %q: writers move at level %q", b.Level, events.LevelRestart)
 	}
-	if s.topic.Copy != events.PhaseSynced && s.topic.Copy != events.PhaseVerified {
+	if !s.topic.inSync() {
 		return fmt.Sprintf("the copy is %s: writers move when it is synced", s.topic.Copy)
 	}
 	if len(s.topic.Remaining) > 0 {
 		return fmt.Sprintf("groups %s still read the source: switch their readers first", strings.Join(s.topic.Remaining, ", "))
+	}
+	if reason := s.due(events.StepWriters); reason != "" {
+		return reason
 	}
 	s.moveWriters()
 	s.topic.Standing.Epoch = s.e.Epoch
@@ -32,9 +38,12 @@ func (s *step) requestWriters() string {
 	return ""
 }
 
+// inSync reports whether the copy runs and has been at the source's end.
+func (t *Topic) inSync() bool { return t.Copy == events.PhaseSynced || t.Copy == events.PhaseVerified }
+
 func (s *step) copyShared(b events.CopyShared) string {
 	if s.topic.Writers == events.PhaseOnSource {
-		return "the writers' switch was aborted"
+		return "no switch of the writers is under way"
 	}
 	if b.Partition < 0 || b.Partition >= s.topic.Plan.Partitions {
 		return fmt.Sprintf("partition %d, the topic has %d", b.Partition, s.topic.Plan.Partitions)
@@ -44,8 +53,6 @@ func (s *step) copyShared(b events.CopyShared) string {
 	return ""
 }
 
-// rollWriters judges by expects, epoch and phase alone, as producers that start
-// do: whether every worker expects other writers is for the driver to prove.
 func (s *step) rollWriters() string {
 	s.moveWriters()
 	s.mig.Count.Moved++
@@ -60,8 +67,8 @@ func (s *step) commitWriters(b events.SwitchCommitted) string {
 			return fmt.Sprintf("producer %s (%s) still writes to the source: restart it", p.Instance, p.Incarnation)
 		}
 	}
-	if len(b.Ends) != int(s.topic.Plan.Partitions) {
-		return fmt.Sprintf("ends of %d partitions, the topic has %d", len(b.Ends), s.topic.Plan.Partitions)
+	if reason := s.topic.partitionwise(b.Ends); reason != "" {
+		return reason
 	}
 	s.moveWriters()
 	s.moveRetire()
@@ -70,6 +77,9 @@ func (s *step) commitWriters(b events.SwitchCommitted) string {
 }
 
 func (s *step) completeWriters() string {
+	if !s.topic.inSync() {
+		return fmt.Sprintf("the copy is %s: it has not passed the source's end", s.topic.Copy)
+	}
 	s.moveWriters()
 	s.mig.Count.Switching--
 	s.mig.Count.Writers++
@@ -87,75 +97,58 @@ func (s *step) abortWriters(b events.AbortRequested) string {
 	return ""
 }
 
-func (s *step) abort(b events.AbortRequested) *Abort {
-	return &Abort{Position: s.at, Epoch: s.e.Epoch, Code: b.Code, Reason: b.Reason, By: string(s.e.Actor.Kind) + " " + s.e.Actor.Name}
-}
-
+// sourceQuiet takes the source's ends as final, unless they are older than what
+// is known: then somebody looked before the last stray came.
 func (s *step) sourceQuiet(b events.SourceQuiet) string {
-	if s.topic.Writers != events.PhaseOnTarget {
-		return fmt.Sprintf("the writers are %s", s.topic.Writers)
+	t := s.topic
+	switch {
+	case t.Writers != events.PhaseOnTarget:
+		return fmt.Sprintf("the writers are %s", t.Writers)
+	case !t.inSync():
+		return fmt.Sprintf("the copy is %s: it has not passed the source's end", t.Copy)
+	}
+	reason := t.partitionwise(b.Ends)
+	if reason == "" {
+		reason = below(b.Ends, t.Ends)
+	}
+	if reason != "" {
+		return reason
 	}
 	if !s.moveRetire() {
-		return fmt.Sprintf("the source is %s", s.topic.Retire)
+		return fmt.Sprintf("the source is %s", t.Retire)
 	}
-	s.topic.Ends = b.Ends
+	t.Ends = b.Ends
 	s.mig.Count.Quiet++
 	s.migTouched = true
 	return ""
 }
 
-func (s *step) stray() string {
-	switch s.topic.Retire {
-	case events.PhaseQuiet:
+// stray takes a record that nobody should have written any more. The source's
+// known end moves behind it, so that neither a late SourceQuiet nor an earlier
+// comparison can pass over it. A partition that was added since the plan was
+// made has no known end.
+func (s *step) stray(b events.StrayWrite) string {
+	t := s.topic
+	if t.Retire == events.PhaseInUse {
+		return "the source is in use"
+	}
+	if end, ok := offsetOf(t.Ends, b.Partition); ok && b.Offset < end {
+		return fmt.Sprintf("partition %d is known up to %d", b.Partition, end)
+	}
+	ends := make([]events.PartitionOffset, len(t.Ends))
+	for i, e := range t.Ends {
+		if e.Partition == b.Partition {
+			e.Offset = b.Offset + 1
+		}
+		ends[i] = e
+	}
+	t.Ends = ends
+	if t.Retire == events.PhaseQuiet {
 		s.moveRetire()
 		s.mig.Count.Quiet--
 		s.migTouched = true
-	case events.PhaseInUse:
-		return "the source is in use"
 	}
-	s.topic.Strays++
-	s.topicTouched = true
-	return ""
-}
-
-// producerSeen registers a producer. Another incarnation of the same instance
-// is gone by then: an instance is one process at a time.
-func (s *step) producerSeen(b events.ProducerSeen) string {
-	p := Producer{Incarnation: b.Incarnation, Instance: b.Instance, Seen: s.at, ProducerIDs: b.ProducerIDs}
-	var list []Producer
-	for _, q := range s.topic.Producers {
-		switch {
-		case q.Incarnation == b.Incarnation:
-			p.Seen, p.Route, p.Left = q.Seen, q.Route, q.Left
-		case q.Instance != b.Instance:
-			list = append(list, q)
-		}
-	}
-	i, _ := findProducer(list, b.Incarnation)
-	s.topic.Producers = slices.Insert(list, i, p)
-	s.topicTouched = true
-	return ""
-}
-
-func findProducer(list []Producer, incarnation string) (int, bool) {
-	return slices.BinarySearchFunc(list, incarnation, func(p Producer, i string) int { return strings.Compare(p.Incarnation, i) })
-}
-
-func (s *step) producerRouted(b events.ProducerRouted) string {
-	return s.changeProducer(b.Incarnation, func(p *Producer) { p.Route = b.Route })
-}
-
-func (s *step) producerLeft(b events.ProducerLeft) string {
-	return s.changeProducer(b.Incarnation, func(p *Producer) { p.Left = true })
-}
-
-func (s *step) changeProducer(incarnation string, change func(*Producer)) string {
-	i, found := findProducer(s.topic.Producers, incarnation)
-	if !found {
-		return fmt.Sprintf("producer %s is not registered, or another incarnation took its instance", incarnation)
-	}
-	s.topic.Producers = slices.Clone(s.topic.Producers)
-	change(&s.topic.Producers[i])
+	t.Strays++
 	s.topicTouched = true
 	return ""
 }
