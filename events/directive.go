@@ -76,14 +76,14 @@ const (
 
 // GroupOrder tells the instances of a consumer group what to do.
 type GroupOrder struct {
-	// Order is one of the Order constants.
+	// Order is "source", "prepare", "hold", "stage" or "target".
 	Order string `json:"order"`
 	// Source and Target are the clusters by name.
 	Source string `json:"source"`
 	Target string `json:"target,omitempty"`
 	// Topics are the group's topics in the migration.
 	Topics []GroupTopic `json:"topics,omitempty"`
-	// Cut is where to cross; set from OrderStage on.
+	// Cut is where to cross; set with "stage" and "target".
 	Cut []CutPoint `json:"cut,omitempty"`
 	// LeaveSource lets instances leave the source group.
 	LeaveSource bool `json:"leave_source,omitempty"`
@@ -104,7 +104,8 @@ type GroupTopic struct {
 
 // TopicOrder tells the producers of a topic where to write.
 type TopicOrder struct {
-	// Route is RouteSource or RouteTarget: what a producer that starts takes.
+	// Route is "source" or "target": what a producer that starts takes. Level is
+	// "restart", or empty while no switch was asked for.
 	Route       string `json:"route"`
 	Level       string `json:"level,omitempty"`
 	Source      string `json:"source"`
