@@ -49,7 +49,7 @@ func canonical(b []byte, e Event) []byte {
 		return append(b, '}')
 	}
 	b = append(b, '{')
-	names := slices.Concat(envelopeShape.names, slices.Collect(maps.Keys(e.Extra)))
+	names := slices.Concat(envelopeShape.names, slices.Sorted(maps.Keys(e.Extra)))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		b = appendField(b, e, name)
