@@ -16,7 +16,10 @@ func main() {
 	defer stop()
 	a := newApp(os.Stdout, os.Stderr)
 	err := root(a).ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errSilent) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "portage: interrupted; everything was stopped in order")
+	case err != nil && !errors.Is(err, errSilent):
 		fmt.Fprintln(os.Stderr, "portage: "+err.Error())
 	}
 	a.close()
