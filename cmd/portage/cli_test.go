@@ -116,7 +116,7 @@ func TestOperator(t *testing.T) {
 	d.refused("not synced", "switch", "readers", "m")
 	d.refused("writers move when it is synced", "switch", "writers", "m", "orders")
 	d.refused("no step", "approve", "m")
-	d.refused("AbortRequested needs", "abort", "m", "--group", "billing")
+	d.refused("switch attempt", "abort", "m", "--group", "billing")
 	d.refused("RetryRequested needs stopped", "retry", "m", "orders")
 	d.refused("groups are on the target", "complete", "m")
 	d.ok("pause", "m", "--reason", "lunch")
