@@ -60,6 +60,10 @@ type Config struct {
 	// Prompt rejoins at once when the group rebalances, without waiting for Ready: for members that hold nothing (guards).
 	Prompt bool
 
+	// StayOut leaves a member that the broker has removed (25) outside until the next Rejoin. For guards: whoever removed it may
+	// have been its successor, giving the place up.
+	StayOut bool
+
 	Jitter func() float64 // uniform in [0,1); nil: no jitter in a Core, math/rand in a Member
 	Log    zerolog.Logger
 	Hooks  Hooks

@@ -92,7 +92,7 @@ func (c *Core) wait(deadline time.Time) {
 
 // lose is the end of the membership. The member id survives error 22: the broker still knows it.
 func (c *Core) lose(now time.Time, op string, code int16) {
-	lost := Lost{Generation: c.generation, MemberID: c.id, Why: c.failure(op, code)}
+	lost := Lost{Generation: c.generation, MemberID: c.id, Why: c.failure(op, code), Outside: c.cfg.StayOut && code == codeUnknownMember}
 	held := c.phase == stable || c.phase == waiting
 	c.endCommits(code)
 	id := c.id
@@ -100,24 +100,29 @@ func (c *Core) lose(now time.Time, op string, code int16) {
 	if code == codeGeneration {
 		c.id = id
 	}
-	if c.phase == joining { // a join under a forgotten id: join afresh
-		c.before, c.next = idle, now
-		if c.tries++; c.tries > 1 {
-			c.next = c.again(now, op, lost.Why, c.tries)
+	switch {
+	case lost.Outside:
+		c.phase = idle
+	case c.phase == joining:
+		c.joinAfresh(now, lost)
+		if lost.Generation == none { // a member id that was given out, but not used in time
+			return
 		}
-		if lost.Generation != none { // else a member id that was given out, but not used in time
-			c.emit(lost)
-		}
-		return
-	}
-	if !held || c.cfg.Prompt {
-		c.emit(lost)
+	case held && !c.cfg.Prompt:
+		lost.Deadline = now.Add(c.cfg.Rebalance - c.cfg.Margin)
+		c.wait(lost.Deadline)
+	default:
 		c.rejoin(now)
-		return
 	}
-	lost.Deadline = now.Add(c.cfg.Rebalance - c.cfg.Margin)
 	c.emit(lost)
-	c.wait(lost.Deadline)
+}
+
+// joinAfresh goes on with a join whose member id is not known any more.
+func (c *Core) joinAfresh(now time.Time, lost Lost) {
+	c.before, c.next = idle, now
+	if c.tries++; c.tries > 1 {
+		c.next = c.again(now, lost.Why.Op, lost.Why, c.tries)
+	}
 }
 
 // forget drops everything that a membership gave. assignedIn stays: Ready names it.

@@ -38,7 +38,7 @@ func (c GuardConfig) member() Config {
 		c.Session = maxSession
 	}
 	return Config{
-		Group: c.Group, InstanceID: GuardInstance, Offer: guardOffer(c.Sealed, c.Topics), Prompt: true,
+		Group: c.Group, InstanceID: GuardInstance, Offer: guardOffer(c.Sealed, c.Topics), Prompt: true, StayOut: true,
 		Session: c.Session, Heartbeat: c.Heartbeat, Rebalance: c.Rebalance, Request: c.Request,
 		Jitter: c.Jitter, Log: c.Log, Hooks: c.Hooks,
 	}
@@ -73,8 +73,10 @@ type GuardState struct {
 	MemberID   string
 	Generation int32
 	Sealed     bool // by its own protocol type
-	// Err says why it is not held, if that does not pass by itself: ErrStranger (somebody inside does not offer portage; Retry
-	// tries again), ErrFenced (another process is the guard now; this one is done), another refusal.
+	// Err says why it is not held, if that does not pass by itself: ErrStranger (somebody inside does not offer portage),
+	// ErrUnknownMember (it was removed from the group: its session ended, or a successor took the place and gave it up),
+	// another refusal: Retry joins again, if its owner still wants it. ErrFenced: another process is the guard now; this one
+	// is done.
 	Err error
 }
 
@@ -109,7 +111,7 @@ func (g *Guard) observe(e Event) {
 		g.state.Held = true
 	case Lost:
 		g.state.Held = false
-		if e.Final {
+		if e.Final || e.Outside {
 			g.state.Err = e.Why
 		}
 	case Refused:
@@ -150,7 +152,7 @@ func (g *Guard) Wait(ctx context.Context) (GuardState, error) {
 	}
 }
 
-// Retry joins again after a refusal, with other topics if any are given. A guard that was relieved stays so.
+// Retry joins again after a refusal or removal, with other topics if any are given. A guard that was relieved stays so.
 func (g *Guard) Retry(topics ...string) error {
 	offer := g.member.Status().Offer
 	if len(topics) > 0 {

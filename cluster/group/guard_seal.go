@@ -38,16 +38,9 @@ func (e *MovedError) Error() string {
 // who offers portage got in), ErrStranger (somebody else did, and the guard stands outside: Retry tries again), ErrKeepsType.
 // A sealed guard stays as it is.
 func (g *Guard) Seal(ctx context.Context) error {
-	s, err := g.Wait(ctx)
-	if err != nil || s.Sealed {
+	before, sealed, err := g.beforeSealing(ctx)
+	if err != nil || sealed {
 		return err
-	}
-	if err := g.alone(ctx, s.MemberID); err != nil {
-		return err
-	}
-	before, err := g.Offsets(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("seal group %q: %w", g.cfg.Group, err)
 	}
 	if err := g.member.Leave(ctx); err != nil {
 		return fmt.Errorf("seal group %q: %w", g.cfg.Group, err)
@@ -60,6 +53,27 @@ func (g *Guard) Seal(ctx context.Context) error {
 		return fmt.Errorf("seal group %q: it is sealed, but %w", g.cfg.Group, err)
 	}
 	return moved(g.cfg.Group, before, after)
+}
+
+// beforeSealing reads the offsets while the guard is alone; again if a rebalance, for example of those who have just left,
+// comes in between.
+func (g *Guard) beforeSealing(ctx context.Context) (offsets map[string]map[int32]Stored, sealed bool, err error) {
+	for {
+		s, err := g.Wait(ctx)
+		if err != nil || s.Sealed {
+			return nil, s.Sealed, err
+		}
+		if err := g.alone(ctx, s.MemberID); err != nil {
+			return nil, false, err
+		}
+		offsets, err := g.Offsets(ctx, nil)
+		switch {
+		case err == nil:
+			return offsets, false, nil
+		case !errors.Is(err, ErrGeneration) && !errors.Is(err, ErrNotMember):
+			return nil, false, fmt.Errorf("seal group %q: %w", g.cfg.Group, err)
+		}
+	}
 }
 
 // comeBack joins with the guard's own protocol type, else at the door.

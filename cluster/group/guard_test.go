@@ -54,4 +54,7 @@ func TestGuardStates(t *testing.T) {
 	step(Refused{Why: stranger, Member: true}, GuardState{Held: true, MemberID: "m", Generation: 2, Sealed: true, Err: stranger})
 	step(Lost{Why: fenced, Final: true}, GuardState{MemberID: "m", Generation: 2, Sealed: true, Err: fenced})
 	step(Left{}, GuardState{})
+	removed := &CodeError{Op: opHeartbeat, Group: "g", Code: codeUnknownMember}
+	step(Joined{Generation: 3, MemberID: "m"}, GuardState{MemberID: "m", Generation: 3})
+	step(Lost{Why: removed, Outside: true}, GuardState{MemberID: "m", Generation: 3, Err: removed})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -110,16 +111,9 @@ func classicMember(m cluster.GroupMember) SnapshotMember {
 
 // listed looks for the group among the KIP-848 groups of its coordinator. Brokers without ListGroups 5 have none.
 func listed(ctx context.Context, c *cluster.Client, group string) (state string, found bool, err error) {
-	req := kmsg.NewPtrListGroupsRequest()
-	req.TypesFilter = []string{"consumer"}
-	resp, err := cluster.Do[*kmsg.ListGroupsResponse](ctx, c, req, cluster.OnGroup(group), cluster.AtVersion(5))
-	switch {
-	case errors.Is(err, cluster.ErrUnsupported):
-		return "", false, nil
-	case err != nil:
+	resp, err := listKIP848(ctx, c, group)
+	if err != nil {
 		return "", false, err
-	case resp.ErrorCode != codeOK:
-		return "", false, &CodeError{Op: "list groups", Group: group, Code: resp.ErrorCode}
 	}
 	for _, g := range resp.Groups {
 		if g.Group == group && g.GroupType == "consumer" {
@@ -128,6 +122,34 @@ func listed(ctx context.Context, c *cluster.Client, group string) (state string,
 	}
 	return "", false, nil
 }
+
+// listKIP848 repeats the question while the broker loads any of its groups (14): then it answers for none.
+func listKIP848(ctx context.Context, c *cluster.Client, group string) (*kmsg.ListGroupsResponse, error) {
+	for attempt := 1; ; attempt++ {
+		req := kmsg.NewPtrListGroupsRequest()
+		req.TypesFilter = []string{"consumer"}
+		resp, err := cluster.Do[*kmsg.ListGroupsResponse](ctx, c, req, cluster.OnGroup(group), cluster.AtVersion(5))
+		switch {
+		case errors.Is(err, cluster.ErrUnsupported):
+			return &kmsg.ListGroupsResponse{}, nil
+		case err != nil || resp.ErrorCode == codeOK:
+			return resp, err
+		case !passing(resp.ErrorCode) || attempt == listTries:
+			return nil, &CodeError{Op: "list groups", Group: group, Code: resp.ErrorCode}
+		}
+		select {
+		case <-time.After(listPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// A broker that has just become a coordinator loads its groups within seconds.
+const (
+	listTries = 50
+	listPause = 100 * time.Millisecond
+)
 
 // inspectKIP848 adds who is inside, for people: that there is such a group at all is what matters.
 func inspectKIP848(ctx context.Context, c *cluster.Client, group, state string) (Snapshot, error) {

@@ -121,13 +121,14 @@ type (
 		Generation int32
 		Deadline   time.Time
 	}
-	// Lost: the membership is gone, and with it everything assigned. Unless Final the member joins again, on Ready or at
-	// Deadline (zero: at once, nothing was assigned).
+	// Lost: the membership is gone, and with it everything assigned. Unless Final or Outside the member joins again, on Ready or
+	// at Deadline (zero: at once, nothing was assigned).
 	Lost struct {
 		Generation int32
 		MemberID   string
 		Why        *CodeError
 		Final      bool // fenced: another process is this member now
+		Outside    bool // Config.StayOut: until the next Rejoin
 		Deadline   time.Time
 	}
 	// Refused: the broker has refused an offer (ErrStranger among others). A member is still one, under what it had offered

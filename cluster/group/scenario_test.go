@@ -18,7 +18,7 @@ import (
 //
 //	broker [delay=3s]                        a new world
 //	topic NAME PARTITIONS  |  units A,B,C    what there is to assign
-//	member NAME OFFER [topics=a,b] [kind=…] [instance=…] [wants=orders:0-3@GENERATION] [session=] [rebalance=] [prompt] [hold]
+//	member NAME OFFER [topics=a,b] [kind=…] [instance=…] [wants=orders:0-3@GENERATION] [session=] [rebalance=] [prompt] [stayout] [hold]
 //	start NAME… · run DURATION · ready NAME GENERATION · rejoin NAME OFFER […] · leave NAME · kill NAME · evict NAME
 //	commit NAME ID GENERATION orders/0=5 … · fetch NAME ID [orders/0 …] · confirm NAME ID · cancel NAME ID
 //	fault NAME OP CODE|lost TIMES · cut NAME · heal NAME
@@ -157,7 +157,7 @@ func (s *scenario) look(words []string) {
 }
 
 func (s *scenario) member(words []string) {
-	cfg := Config{Group: "g", Offer: s.offer(words), InstanceID: option(words, "instance", ""), Prompt: hasWord(words, "prompt")}
+	cfg := Config{Group: "g", Offer: s.offer(words), InstanceID: option(words, "instance", ""), Prompt: hasWord(words, "prompt"), StayOut: hasWord(words, "stayout")}
 	cfg.Session = s.duration(option(words, "session", "10s"))
 	cfg.Rebalance = s.duration(option(words, "rebalance", "30s"))
 	n, err := s.w.add(words[1], cfg)
@@ -225,6 +225,9 @@ func (s *scenario) show(e Event) string {
 	case Lost:
 		if e.Final {
 			return fmt.Sprintf("lost for good: %v", e.Why)
+		}
+		if e.Outside {
+			return fmt.Sprintf("lost generation %d: %v; stays out", e.Generation, e.Why)
 		}
 		return fmt.Sprintf("lost generation %d: %v; rejoins %s", e.Generation, e.Why, in(e.Deadline))
 	case Refused:

@@ -182,7 +182,7 @@ func await[E group.Event](a *actor, from int, ok func(E) bool) (E, int) {
 		case <-news:
 		case <-limit:
 			var none E
-			require.Failf(a.t, "no such event", "%T in %s; status %+v", none, show(events), a.Status())
+			a.t.Fatalf("%T is not among %s\nstatus %+v", none, show(events), a.Status())
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (s *sim) config(name string) Config {
 	if s.r.IntN(4) == 0 {
 		who.Kind, cfg.Prompt = KindGuard, true
 		if s.r.IntN(2) == 0 {
-			cfg.InstanceID, cfg.Session = "portage-guard", 10*time.Minute
+			cfg.InstanceID, cfg.Session, cfg.StayOut = "portage-guard", 10*time.Minute, s.r.IntN(2) == 0
 		}
 	}
 	if cfg.Offer = Closed(who, sortedKeys(s.counts)...); s.r.IntN(2) == 0 {
