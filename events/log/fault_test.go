@@ -49,6 +49,13 @@ func (w *cable) then(steps ...line) {
 	w.script = append(w.script, steps...)
 }
 
+// clear ends the script.
+func (w *cable) clear() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.script = nil
+}
+
 func (w *cable) next() line {
 	w.mu.Lock()
 	defer w.mu.Unlock()
