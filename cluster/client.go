@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/portage-kafka/portage/cluster/wire"
 )
@@ -29,14 +30,24 @@ func Open(ctx context.Context, name string, cfg Config) (*Client, error) {
 		return nil, &Error{Cluster: name, API: "configuration", Err: err}
 	}
 	c := newClient(name, cfg.withDefaults())
-	resp, err := c.metadata(ctx, []string{})
-	if err != nil {
+	if err := c.connect(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	if resp.ClusterID != nil {
-		c.id = *resp.ClusterID
-	}
 	return c, nil
+}
+
+func (c *Client) connect(ctx context.Context) error {
+	start := time.Now()
+	if err := c.wire.Connect(ctx); err != nil {
+		c.report("open", -1, start, err)
+		return c.wrap(err, failure{api: "open", broker: -1})
+	}
+	resp, err := c.metadata(ctx, []string{})
+	if err != nil {
+		return err
+	}
+	c.id = deref(resp.ClusterID)
+	return nil
 }
 
 func newClient(name string, cfg Config) *Client {

@@ -14,6 +14,8 @@ import (
 	"github.com/portage-kafka/portage/cluster/wire"
 )
 
+const metadataKey = 3
+
 // The kinds of resource that a call can be about.
 const (
 	topicResource   = "topic"
@@ -112,7 +114,10 @@ func timedOut(err error) bool {
 func (c *Client) hintForFailure(err error) string {
 	var dial *wire.DialError
 	var secret *auth.SecretError
+	var version *wire.VersionError
 	switch {
+	case errors.As(err, &version) && !version.Offered && version.API == metadataKey:
+		return "is this a controller's port? Use the brokers'"
 	case errors.As(err, &secret):
 		return "check the secret's reference in the sasl section"
 	case refusedCredentials(err):

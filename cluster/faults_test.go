@@ -2,8 +2,10 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -224,6 +226,37 @@ func TestBrokerLeaves(t *testing.T) {
 	page, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
 	require.NoError(t, err, "the new leader is found")
 	require.Len(t, page.Records, 1)
+}
+
+// A broker that restarts closes its connections; what comes after goes to the new ones, writes included, without doubt.
+func TestRestartOfACluster(t *testing.T) {
+	dir := t.TempDir()
+	begin := func(ports ...int) *kfake.Cluster {
+		k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir), kfake.SeedTopics(1, "t"), kfake.Ports(ports...))
+		require.NoError(t, err)
+		return k
+	}
+	k := begin(0)
+	_, port, err := net.SplitHostPort(k.ListenAddrs()[0])
+	require.NoError(t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	c := open(t, config(k))
+	appendValues(t, c, "t", 0, "a")
+	k.Close()
+	require.Eventually(t, func() bool { // its sockets close a moment later
+		_, err = c.Append(within(t), "t", 0, built(t, batch.Spec{}, "lost"))
+		return errors.Is(err, cluster.ErrUnreachable)
+	}, timeout, step)
+	require.False(t, cluster.Uncertain(err), "nothing was sent: %v", err)
+	k = begin(number)
+	defer k.Close()
+	base, err := c.Append(within(t), "t", 0, built(t, batch.Spec{}, "b"))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, base)
+	page, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, values(page.Records))
 }
 
 func TestHooksSeeEveryCall(t *testing.T) {

@@ -62,7 +62,9 @@ func TestWrongPasswordIsCalledThat(t *testing.T) {
 	} {
 		cfg := config(k)
 		cfg.SASL = &s
+		logins := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.SASLHandshake}, Observe: true, Count: -1})
 		err := refused(t, cfg)
+		require.LessOrEqual(t, logins.Hits(), 3, "once per broker at most: accounts get locked")
 		require.ErrorIs(t, err, cluster.ErrAuthentication, "%v", err)
 		require.ErrorContains(t, err, fmt.Sprintf("wrong user name or password for %s user %q", s.Mechanism, s.Username))
 		require.False(t, cluster.Retriable(err))

@@ -67,8 +67,8 @@ func (c *Client) controller(ctx context.Context) (int32, error) {
 	return resp.ControllerID, nil
 }
 
-// Topics returns the named topics, or with no names all that the principal may see. Unknown topics are absent. The
-// leaders that it learns are remembered for Leader.
+// Topics returns the named topics, or without names all that the principal may see (an empty list of names that is not nil
+// means none). Unknown topics are absent. The leaders that it learns are remembered for Leader.
 func (c *Client) Topics(ctx context.Context, names ...string) (map[string]Topic, error) {
 	resp, err := c.metadata(ctx, names)
 	if err != nil {

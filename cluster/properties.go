@@ -39,17 +39,7 @@ type properties map[string]string
 func convert(p properties) (Config, error) {
 	cfg := Config{ClientID: p["client.id"]}
 	var errs []error
-	for _, address := range strings.Split(p["bootstrap.servers"], ",") {
-		if address = strings.TrimSpace(address); address != "" {
-			cfg.Bootstrap = append(cfg.Bootstrap, stripListener(address))
-		}
-	}
-	if len(cfg.Bootstrap) == 0 {
-		errs = append(errs, errors.New("bootstrap.servers is missing"))
-	}
-	for _, address := range cfg.Bootstrap {
-		errs = append(errs, validateAddress(address))
-	}
+	cfg.Bootstrap, errs = bootstrapOf(p)
 	if ms := p["request.timeout.ms"]; ms != "" {
 		n, err := strconv.ParseInt(ms, 10, 32)
 		if err != nil || n <= 0 {
@@ -68,6 +58,20 @@ func convert(p properties) (Config, error) {
 		errs = append(errs, err)
 	}
 	return cfg, errors.Join(errs...)
+}
+
+func bootstrapOf(p properties) (bootstrap []string, errs []error) {
+	for _, address := range strings.Split(p["bootstrap.servers"], ",") {
+		if address = strings.TrimSpace(address); address != "" {
+			address = stripListener(address)
+			bootstrap = append(bootstrap, address)
+			errs = append(errs, validateAddress(address))
+		}
+	}
+	if len(bootstrap) == 0 {
+		errs = append(errs, errors.New("bootstrap.servers is missing"))
+	}
+	return bootstrap, errs
 }
 
 // stripListener drops the listener name that Java allows before an address (SASL_SSL://host:9093).

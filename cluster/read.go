@@ -76,33 +76,37 @@ func (c *Client) readOnce(ctx context.Context, topic string, partition int32, of
 	if err != nil {
 		return Page{}, err
 	}
-	limit := o.MaxBytes
-	if limit <= 0 {
-		limit = 1 << 20
-	}
-	res, err := c.Fetch(ctx, leader, &wire.Fetch{
-		MaxWait: o.Wait, MinBytes: 1, MaxBytes: limit, Committed: o.Committed,
-		Topics: []wire.FetchTopic{{Topic: topic, Partitions: []wire.FetchPartition{{Partition: partition, Offset: offset, MaxBytes: limit}}}},
-	})
+	res, err := c.Fetch(ctx, leader, o.fetch(topic, partition, offset))
 	if err != nil {
 		return Page{}, err
 	}
 	about := failure{api: "Fetch", broker: leader, kind: topicResource, name: topic, partition: partition, hasPart: true}
-	if res.Code != 0 {
+	switch {
+	case res.Code != 0:
 		return Page{}, c.refused(res.Code, about)
-	}
-	if len(res.Partitions) != 1 {
+	case len(res.Partitions) != 1:
 		return Page{}, c.wrap(orMissing(nil, "Fetch"), about)
 	}
 	p := res.Partitions[0]
+	if p.Code == codeOutOfRange {
+		about.detail = c.logRange(ctx, topic, partition, offset)
+	}
 	if p.Code != 0 {
-		if p.Code == codeOutOfRange {
-			about.detail = c.logRange(ctx, topic, partition, offset)
-		}
 		return Page{}, c.refused(p.Code, about)
 	}
 	page, err := decodePage(p, offset, o.Committed)
 	return page, c.wrap(err, about)
+}
+
+func (o ReadOptions) fetch(topic string, partition int32, offset int64) *wire.Fetch {
+	limit := o.MaxBytes
+	if limit <= 0 {
+		limit = 1 << 20
+	}
+	return &wire.Fetch{
+		MaxWait: o.Wait, MinBytes: 1, MaxBytes: limit, Committed: o.Committed,
+		Topics: []wire.FetchTopic{{Topic: topic, Partitions: []wire.FetchPartition{{Partition: partition, Offset: offset, MaxBytes: limit}}}},
+	}
 }
 
 const codeOutOfRange = 1

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -23,16 +24,7 @@ const codeNotController = 41
 // CreateTopic creates a topic and waits (at most Config.Settle) until the leaders of its partitions answer. An existing
 // topic is an ErrTopicExists.
 func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
-	req := kmsg.NewPtrCreateTopicsRequest()
-	req.TimeoutMillis = int32(c.cfg.RequestTimeout.Milliseconds())
-	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = spec.Name, orDefault(spec.Partitions), orDefault(spec.ReplicationFactor)
-	for _, name := range slices.Sorted(maps.Keys(spec.Configs)) {
-		cfg := kmsg.NewCreateTopicsRequestTopicConfig()
-		cfg.Name, cfg.Value = name, kmsg.StringPtr(spec.Configs[name])
-		t.Configs = append(t.Configs, cfg)
-	}
-	req.Topics = append(req.Topics, t)
+	req := spec.request(c.cfg.RequestTimeout)
 	err := c.onController(ctx, func() error {
 		resp, err := Do[*kmsg.CreateTopicsResponse](ctx, c, req, OnController())
 		if err != nil || len(resp.Topics) != 1 {
@@ -47,6 +39,20 @@ func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
 	}
 	c.awaitLeaders(ctx, spec.Name)
 	return nil
+}
+
+func (s TopicSpec) request(timeout time.Duration) *kmsg.CreateTopicsRequest {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = int32(timeout.Milliseconds())
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = s.Name, orDefault(s.Partitions), orDefault(s.ReplicationFactor)
+	for _, name := range slices.Sorted(maps.Keys(s.Configs)) {
+		cfg := kmsg.NewCreateTopicsRequestTopicConfig()
+		cfg.Name, cfg.Value = name, kmsg.StringPtr(s.Configs[name])
+		t.Configs = append(t.Configs, cfg)
+	}
+	req.Topics = append(req.Topics, t)
+	return req
 }
 
 // DeleteTopic deletes a topic; an unknown one is an ErrUnknownTopic.

@@ -43,6 +43,7 @@ type Transport struct {
 
 	mu      sync.Mutex
 	closed  bool
+	spare   net.Conn // from Connect, for the pool's first connection
 	sockets map[*socket]struct{}
 	empty   chan struct{} // closed once closed && no socket is left
 }
@@ -80,6 +81,9 @@ func (t *Transport) Close() error {
 	t.mu.Unlock()
 	t.cancel()
 	t.kafka.CloseIdleConnections()
+	if conn := t.takeSpare(); conn != nil {
+		_ = conn.Close()
+	}
 	select {
 	case <-t.empty:
 		return nil
@@ -88,12 +92,41 @@ func (t *Transport) Close() error {
 	}
 }
 
+// Connect opens the first connection, so that a wrong address or password shows at once and is tried only once: the pool
+// would log in for its own metadata, too.
+func (t *Transport) Connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.DialTimeout)
+	defer cancel()
+	conn, err := t.dialSeed(ctx, "tcp")
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	conn, t.spare = t.spare, conn
+	t.mu.Unlock()
+	if conn != nil { // an earlier Connect's, never used
+		return conn.Close()
+	}
+	return nil
+}
+
+// takeSpare returns the connection that Connect left, if the pool has not had it.
+func (t *Transport) takeSpare() (conn net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	conn, t.spare = t.spare, nil
+	return conn
+}
+
 // dial is what kafka-go calls for a connection.
 func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if address == seedAddress {
-		return t.dialSeed(ctx, network)
+	if address != seedAddress {
+		return t.dialOne(ctx, network, address)
 	}
-	return t.dialOne(ctx, network, address)
+	if conn := t.takeSpare(); conn != nil && !t.isClosed() {
+		return conn, nil
+	}
+	return t.dialSeed(ctx, network)
 }
 
 // dialOne opens one connection, secures it, makes sure that a Kafka broker answers, logs in and registers it.
@@ -117,7 +150,7 @@ func (t *Transport) dialOne(ctx context.Context, network, address string) (net.C
 	return s, nil
 }
 
-// prepare does all that comes before kafka-go gets a connection; of a failure it returns the stage.
+// prepare does all that comes before kafka-go gets a connection, within ctx; of a failure it returns the stage.
 func (t *Transport) prepare(ctx context.Context, s *socket) (stage string, err error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := s.SetDeadline(deadline); err != nil {
@@ -125,25 +158,28 @@ func (t *Transport) prepare(ctx context.Context, s *socket) (stage string, err e
 		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.raw.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	stage, err = t.greet(ctx, s)
+	switch {
+	case !stop():
+		return stage, context.Cause(ctx)
+	case err != nil:
+		return stage, err
+	}
+	return stage, s.SetDeadline(time.Time{})
+}
+
+// greet goes through the stages of a new connection.
+func (t *Transport) greet(ctx context.Context, s *socket) (stage string, err error) {
 	if t.cfg.TLS != nil {
 		if s.Conn, err = t.secure(ctx, s.raw, s.peer.address); err != nil {
 			return "TLS handshake", err
 		}
 	}
 	l := &line{ReadWriter: s.Conn, peer: s.peer}
-	if err := l.hello(t.cfg.ClientID); err != nil {
+	if err := l.hello(t.cfg.ClientID); err != nil || t.cfg.SASL == nil {
 		return "version exchange", err
 	}
-	if t.cfg.SASL != nil {
-		if err := l.login(ctx, t.cfg.SASL, t.cfg.ClientID); err != nil {
-			return "login", err
-		}
-	}
-	if !stop() {
-		return "connect", context.Cause(ctx)
-	}
-	return "connect", s.SetDeadline(time.Time{})
+	return "login", l.login(ctx, t.cfg.SASL, t.cfg.ClientID)
 }
 
 func (t *Transport) secure(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {

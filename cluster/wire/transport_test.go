@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -334,6 +335,68 @@ func (l *tap) Accept() (net.Conn, error) {
 		l.seen(c)
 	}
 	return c, err
+}
+
+// kafka-go would ask for every topic of the cluster every few seconds.
+func TestBrokerListCostsNoTopics(t *testing.T) {
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "t"))
+	require.NoError(t, err)
+	defer k.Close()
+	var asked, topics atomic.Int32
+	k.ControlKey(3, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		asked.Add(1)
+		if m := req.(*kmsg.MetadataRequest); m.Topics == nil || len(m.Topics) > 0 {
+			topics.Add(1)
+		}
+		return nil, nil, false
+	})
+	cfg := config(k.ListenAddrs()...)
+	cfg.Refresh = 10 * time.Millisecond
+	w := wire.NewTransport(cfg)
+	_, err = w.Versions(within(t), 0)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return asked.Load() > 5 }, 5*time.Second, time.Millisecond)
+	require.Zero(t, topics.Load())
+	require.NoError(t, w.Close())
+}
+
+func TestConnectOnce(t *testing.T) {
+	k, w := start(t)
+	require.NoError(t, w.Connect(within(t)))
+	require.Equal(t, 1, w.Connections())
+	require.NoError(t, w.Connect(within(t)))
+	require.Equal(t, 1, w.Connections(), "the one that was not used is closed")
+	_, err := w.Versions(within(t), -1)
+	require.NoError(t, err)
+	unused := connect(t, k.ListenAddrs()...)
+	require.NoError(t, unused.Connect(within(t)))
+	require.NoError(t, unused.Close())
+	require.Zero(t, unused.Connections())
+	require.ErrorIs(t, unused.Connect(within(t)), wire.ErrClosed)
+}
+
+// One bootstrap address that swallows packets must not use up the time of the others.
+func TestSilentBootstrapAddress(t *testing.T) {
+	k, _ := start(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	cfg := config(append(k.ListenAddrs(), silent.Addr().String())...)
+	cfg.DialTimeout = 400 * time.Millisecond
+	for range 4 {
+		w := wire.NewTransport(cfg)
+		require.NoError(t, w.Connect(within(t)))
+		require.NoError(t, w.Close())
+	}
+	cfg.Bootstrap = []string{silent.Addr().String(), "127.0.0.1:1"}
+	w := wire.NewTransport(cfg)
+	err = w.Connect(within(t))
+	var seeds *wire.SeedError
+	require.ErrorAs(t, err, &seeds)
+	require.ErrorContains(t, err, "127.0.0.1:1")
+	require.ErrorContains(t, err, silent.Addr().String())
+	require.NoError(t, w.Close())
 }
 
 func TestUnreachableBroker(t *testing.T) {
