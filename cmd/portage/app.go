@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,15 +10,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/rs/zerolog"
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cmd/internal/config"
-	"github.com/portage-kafka/portage/cmd/internal/service"
-	"github.com/portage-kafka/portage/commands"
-	"github.com/portage-kafka/portage/events"
-	"github.com/portage-kafka/portage/events/log"
+	"github.com/portage-kafka/portage/cmd/internal/operator"
 	"github.com/portage-kafka/portage/projector"
 )
 
@@ -34,8 +28,7 @@ type app struct {
 	mu       sync.Mutex
 	cfg      *config.Config
 	clusters map[string]*cluster.Client
-	store    *projector.Store
-	fold     *projector.Projector
+	desk     *operator.Operator
 }
 
 // flags are those of every verb.
@@ -76,8 +69,8 @@ func (a *app) service(name string) {
 func (a *app) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.store != nil {
-		if err := a.store.Close(); err != nil {
+	if a.desk != nil {
+		if err := a.desk.Close(); err != nil {
 			a.log.Warn().Err(err).Msg("closing the store")
 		}
 	}
@@ -137,33 +130,26 @@ func (a *app) control(ctx context.Context) (*cluster.Client, error) {
 	return a.cluster(ctx, cfg.Control)
 }
 
-// projection opens the projection in a folder of its own below the data folder;
-// while another process has it, one in memory.
-func (a *app) projection(ctx context.Context, folder string) (*projector.Store, *projector.Projector, error) {
+// operator opens the user's desk.
+func (a *app) operator(ctx context.Context) (*operator.Operator, error) {
 	control, err := a.control(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.store != nil {
-		return a.store, a.fold, nil
+	if a.desk != nil {
+		return a.desk, nil
 	}
-	dir := filepath.Join(a.cfg.Data, folder, control.ID())
-	store, err := projector.Open(projector.Options{Dir: dir, Logger: a.log})
-	if err != nil && folder == cliFolder {
-		a.log.Debug().Err(err).Msg("the store is not to be had: folding in memory")
-		store, err = projector.Open(projector.Options{Logger: a.log})
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	fold, err := projector.New(projector.Config{Store: store, Log: service.LogOf(control), Logger: a.log})
-	if err != nil {
-		return nil, nil, errors.Join(err, store.Close())
-	}
-	a.store, a.fold = store, fold
-	return store, fold, nil
+	host, _ := os.Hostname()
+	a.desk, err = operator.New(operator.Options{
+		Control: control, Dir: filepath.Join(a.cfg.Data, cliFolder, control.ID()), Name: name, Host: host, Logger: a.log,
+	})
+	return a.desk, err
 }
 
 // Folders of projections below the data folder: each process type has one, for
@@ -176,36 +162,9 @@ const (
 // view is the projection folded to the end that the log has now; the CLI does
 // not need `serve` for it.
 func (a *app) view(ctx context.Context) (*projector.View, error) {
-	store, fold, err := a.projection(ctx, cliFolder)
+	desk, err := a.operator(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := fold.CatchUp(ctx); err != nil {
-		return nil, err
-	}
-	return store.View(), nil
-}
-
-// commander sends commands as the user who runs the CLI.
-func (a *app) commander(ctx context.Context) (*commands.Commands, error) {
-	control, err := a.control(ctx)
-	if err != nil {
-		return nil, err
-	}
-	appender := log.NewAppender(control, log.AppenderOptions{Logger: a.log})
-	return commands.New(commands.Config{
-		Append: appender.AppendAll, Fold: a.view, Actor: operator(),
-		NewID: newID, Now: time.Now,
-	})
-}
-
-func newID() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
-
-func operator() events.Actor {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	host, _ := os.Hostname()
-	return events.Actor{Kind: events.Operator, Name: name, Host: host}
+	return desk.View(ctx)
 }

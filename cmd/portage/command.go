@@ -12,11 +12,11 @@ import (
 
 // send sends one command and shows its receipt.
 func (a *app) send(ctx context.Context, migration string, stream events.Stream, body events.Body) error {
-	c, err := a.commander(ctx)
+	desk, err := a.operator(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := c.Send(ctx, migration, stream, body)
+	r, err := desk.Commands.Send(ctx, migration, stream, body)
 	if err != nil {
 		return err
 	}

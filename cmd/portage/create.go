@@ -105,11 +105,11 @@ func createVerb(a *app) *cobra.Command {
 }
 
 func (a *app) create(ctx context.Context, r *plan.Resolved) error {
-	c, err := a.commander(ctx)
+	desk, err := a.operator(ctx)
 	if err != nil {
 		return err
 	}
-	rs, err := c.Create(ctx, r)
+	rs, err := desk.Commands.Create(ctx, r)
 	if err != nil {
 		return err
 	}

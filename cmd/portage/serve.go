@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/portage-kafka/portage/cmd/internal/operator"
 	"github.com/portage-kafka/portage/cmd/internal/service"
 )
 
@@ -60,6 +61,6 @@ func (a *app) options(ctx context.Context, listen string) (service.Options, erro
 		return service.Options{}, err
 	}
 	return service.Options{
-		Control: control, Clusters: a.cluster, Host: host, Incarnation: newID(), Listen: listen, Logger: a.log,
+		Control: control, Clusters: a.cluster, Host: host, Incarnation: operator.NewID(), Listen: listen, Logger: a.log,
 	}, nil
 }

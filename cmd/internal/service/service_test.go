@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,11 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cmd/internal/operator"
 	"github.com/portage-kafka/portage/cmd/internal/service"
 	"github.com/portage-kafka/portage/commands"
 	"github.com/portage-kafka/portage/commands/plan"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/events/log"
+	"github.com/portage-kafka/portage/fsm"
 	"github.com/portage-kafka/portage/projector"
 	"github.com/portage-kafka/portage/testkit/embedded"
 	"github.com/portage-kafka/portage/testkit/oracle"
@@ -29,10 +29,7 @@ type bench struct {
 	t        *testing.T
 	pair     *embedded.Pair
 	clusters map[string]*cluster.Client
-	store    *projector.Store
-	fold     *projector.Projector
-	commands *commands.Commands
-	folding  sync.Mutex
+	desk     *operator.Operator
 }
 
 func newBench(t *testing.T) *bench {
@@ -46,28 +43,10 @@ func newBench(t *testing.T) *bench {
 	control := b.clusters["target"]
 	_, err := log.Init(t.Context(), control, log.InitOptions{})
 	require.NoError(t, err)
-	b.store, err = projector.Open(projector.Options{})
+	b.desk, err = operator.New(operator.Options{Control: control, Name: "tester"})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = b.store.Close() })
-	b.fold, err = projector.New(projector.Config{Store: b.store, Log: service.LogOf(control)})
-	require.NoError(t, err)
-	var ids atomic.Int64
-	b.commands, err = commands.New(commands.Config{
-		Append: log.NewAppender(control, log.AppenderOptions{}).AppendAll, Fold: b.view,
-		Actor: events.Actor{Kind: events.Operator, Name: "tester"}, Now: time.Now,
-		NewID: func() string { return fmt.Sprintf("command-%d", ids.Add(1)) },
-	})
-	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.desk.Close()) })
 	return b
-}
-
-func (b *bench) view(ctx context.Context) (*projector.View, error) {
-	b.folding.Lock()
-	defer b.folding.Unlock()
-	if _, err := b.fold.CatchUp(ctx); err != nil {
-		return nil, err
-	}
-	return b.store.View(), nil
 }
 
 func (b *bench) client(_ context.Context, name string) (*cluster.Client, error) {
@@ -98,31 +77,15 @@ func (b *bench) serve() (stop func()) {
 	}
 }
 
-// until waits for a state of the fold.
-func (b *bench) until(what string, ok func(v *projector.View) bool) {
+// until waits for a state of the migration.
+func (b *bench) until(what string, ok func(m *fsm.Migration) bool) {
 	b.t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	for {
-		v, err := b.view(b.t.Context())
-		require.NoError(b.t, err)
-		is := ok(v)
-		var why []commands.Blocker
-		if time.Now().After(deadline) {
-			why, _ = commands.Why(v, "m")
-		}
-		after := v.Applied()
-		require.NoError(b.t, v.Close())
-		if is {
-			return
-		}
-		if why != nil {
-			b.t.Fatalf("waiting for %s: %+v", what, why)
-		}
-		select {
-		case <-b.store.Changed(after):
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(b.t, b.desk.Until(ctx, "m", func(v *projector.View) bool {
+		m, found := v.Migration("m")
+		return found && ok(m)
+	}), what)
 }
 
 // create makes a migration of topics and groups and starts it.
@@ -132,14 +95,14 @@ func (b *bench) create(p string) {
 	require.NoError(b.t, err)
 	resolved, err := plan.Resolve(b.t.Context(), parsed, func(ctx context.Context, name string) (plan.Cluster, error) { return b.client(ctx, name) })
 	require.NoError(b.t, err)
-	_, err = b.commands.Create(b.t.Context(), resolved)
+	_, err = b.desk.Commands.Create(b.t.Context(), resolved)
 	require.NoError(b.t, err)
 	b.send(events.MigrationStream, events.StartRequested{})
 }
 
 func (b *bench) send(stream events.Stream, body events.Body) {
 	b.t.Helper()
-	_, err := b.commands.Send(b.t.Context(), "m", stream, body)
+	_, err := b.desk.Commands.Send(b.t.Context(), "m", stream, body)
 	require.NoError(b.t, err)
 }
 
@@ -169,12 +132,12 @@ func TestTopicsOnly(t *testing.T) {
 	b.create("migration: m\nsource: source\ntargets: [target]\ntopics: [{name: orders}, {name: payments, target_name: payments-eu}]\n" +
 		"steps: [{do: copy, approve: auto}, {do: readers, approve: auto}, {do: writers, approve: manual}, {do: finish, approve: manual}]\n" +
 		"policy: {quiet: 300ms, silent: 1s}\n")
-	b.until("all synced", func(v *projector.View) bool { m, _ := v.Migration("m"); return m.Count.Synced == 2 })
+	b.until("all synced", func(m *fsm.Migration) bool { return m.Count.Synced == 2 })
 	require.NoError(t, <-sent)
 	b.send(events.MigrationStream, events.Approved{Step: 2})
-	b.until("the source is quiet", func(v *projector.View) bool { m, _ := v.Migration("m"); return m.Count.Quiet == 2 })
+	b.until("the source is quiet", func(m *fsm.Migration) bool { return m.Count.Quiet == 2 })
 	b.send(events.MigrationStream, events.Approved{Step: 3})
-	b.until("the end", func(v *projector.View) bool { m, _ := v.Migration("m"); return m.Phase == events.PhaseFinished })
+	b.until("the end", func(m *fsm.Migration) bool { return m.Phase == events.PhaseFinished })
 
 	require.NoError(t, journal.Close())
 	all, err := workload.ReadFiles(entries)
@@ -191,13 +154,13 @@ func TestTopicsOnly(t *testing.T) {
 	require.Equal(t, "3600000", configs["retention.ms"].Value)
 	replayed, err := projector.Replay(t.Context(), service.LogOf(b.clusters["target"]), "m")
 	require.NoError(t, err)
-	v, err := b.view(t.Context())
+	v, err := b.desk.View(t.Context())
 	require.NoError(t, err)
 	defer v.Close()
 	live, _ := v.Digests("m")
 	require.Equal(t, live, replayed.Digests[0])
 
-	_, err = b.commands.Send(t.Context(), "m", events.MigrationStream, events.CancelRequested{})
+	_, err = b.desk.Commands.Send(t.Context(), "m", events.MigrationStream, events.CancelRequested{})
 	var refused *commands.Refused
 	require.True(t, errors.As(err, &refused), "%v", err)
 }

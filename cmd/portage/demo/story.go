@@ -2,19 +2,16 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cmd/internal/operator"
 	"github.com/portage-kafka/portage/cmd/internal/service"
-	"github.com/portage-kafka/portage/commands"
 	"github.com/portage-kafka/portage/commands/plan"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/events/log"
@@ -23,43 +20,29 @@ import (
 	"github.com/portage-kafka/portage/testkit/oracle"
 )
 
-// operator is the person at the desk: own connections, own fold of the log.
-type operator struct {
+// desk is the person who runs the migration: connections, and a fold of the log.
+type desk struct {
+	*operator.Operator
 	clusters map[string]*cluster.Client
-	store    *projector.Store
-	fold     *projector.Projector
-	commands *commands.Commands
-	folding  sync.Mutex
 }
 
-func (d *demo) newOperator(ctx context.Context) (o *operator, err error) {
-	o = &operator{clusters: make(map[string]*cluster.Client)}
+func (d *demo) newDesk(ctx context.Context) (o *desk, err error) {
+	o = &desk{clusters: make(map[string]*cluster.Client)}
 	for name, cfg := range d.configs() {
 		if o.clusters[name], err = cluster.Open(ctx, name, cfg); err != nil {
 			return o, err
 		}
 	}
-	control := o.clusters[targetName]
-	if _, err := log.Init(ctx, control, log.InitOptions{}); err != nil {
+	if _, err := log.Init(ctx, o.clusters[targetName], log.InitOptions{}); err != nil {
 		return o, err
 	}
-	if o.store, err = projector.Open(projector.Options{Logger: d.Logger}); err != nil {
-		return o, err
-	}
-	if o.fold, err = projector.New(projector.Config{Store: o.store, Log: service.LogOf(control), Logger: d.Logger}); err != nil {
-		return o, err
-	}
-	o.commands, err = commands.New(commands.Config{
-		Append: log.NewAppender(control, log.AppenderOptions{Logger: d.Logger}).AppendAll, Fold: o.view,
-		Actor: events.Actor{Kind: events.Operator, Name: "demo"}, Now: time.Now,
-		NewID: func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
-	})
+	o.Operator, err = operator.New(operator.Options{Control: o.clusters[targetName], Name: "demo", Logger: d.Logger})
 	return o, err
 }
 
-func (o *operator) close() {
-	if o.store != nil {
-		_ = o.store.Close()
+func (o *desk) close() {
+	if o.Operator != nil {
+		_ = o.Close()
 	}
 	for _, c := range o.clusters {
 		if c != nil {
@@ -68,16 +51,7 @@ func (o *operator) close() {
 	}
 }
 
-func (o *operator) view(ctx context.Context) (*projector.View, error) {
-	o.folding.Lock()
-	defer o.folding.Unlock()
-	if _, err := o.fold.CatchUp(ctx); err != nil {
-		return nil, err
-	}
-	return o.store.View(), nil
-}
-
-func (o *operator) client(_ context.Context, name string) (*cluster.Client, error) {
+func (o *desk) client(_ context.Context, name string) (*cluster.Client, error) {
 	if c := o.clusters[name]; c != nil {
 		return c, nil
 	}
@@ -86,7 +60,7 @@ func (o *operator) client(_ context.Context, name string) (*cluster.Client, erro
 
 // story runs the migration from the plan to the audit, with live clients around it.
 func (d *demo) story(ctx context.Context) (err error) {
-	o, err := d.newOperator(ctx)
+	o, err := d.newDesk(ctx)
 	defer o.close()
 	if err != nil {
 		return err
@@ -111,9 +85,9 @@ func (d *demo) story(ctx context.Context) (err error) {
 }
 
 // process is one of portage's own: the orchestrator with a worker, or a worker.
-func (d *demo) process(ctx context.Context, o *operator, serve bool) error {
+func (d *demo) process(ctx context.Context, o *desk, serve bool) error {
 	opt := service.Options{
-		Control: o.clusters[targetName], Clusters: o.client, Host: "demo", Incarnation: ulid.MustNew(ulid.Now(), rand.Reader).String(), Logger: d.Logger,
+		Control: o.clusters[targetName], Clusters: o.client, Host: "demo", Incarnation: operator.NewID(), Logger: d.Logger,
 	}
 	if serve {
 		return service.Serve(ctx, opt)
@@ -122,7 +96,7 @@ func (d *demo) process(ctx context.Context, o *operator, serve bool) error {
 }
 
 // migrate plays the operator and the services' rollout.
-func (d *demo) migrate(ctx context.Context, o *operator) error {
+func (d *demo) migrate(ctx context.Context, o *desk) error {
 	list, err := d.startWriters(ctx)
 	if err != nil {
 		return err
@@ -183,7 +157,7 @@ func (d *demo) startWriters(ctx context.Context) (list []*writer, err error) {
 }
 
 // plan drafts, checks and creates the migration, and starts it.
-func (d *demo) plan(ctx context.Context, o *operator) error {
+func (d *demo) plan(ctx context.Context, o *desk) error {
 	source := o.clusters[sourceName]
 	if err := d.groupsAppear(ctx, source); err != nil {
 		return err
@@ -197,11 +171,11 @@ func (d *demo) plan(ctx context.Context, o *operator) error {
 	if err != nil {
 		return err
 	}
-	if _, err := o.commands.Create(ctx, r); err != nil {
+	if _, err := o.Commands.Create(ctx, r); err != nil {
 		return err
 	}
 	d.say("plan %s: %d topics and %d groups from %s to %s", r.Hash[:12], len(r.Topics), len(r.Groups), sourceName, targetName)
-	_, err = o.commands.Send(ctx, migration, events.MigrationStream, events.StartRequested{})
+	_, err = o.Commands.Send(ctx, migration, events.MigrationStream, events.StartRequested{})
 	return err
 }
 
@@ -233,14 +207,14 @@ func pause(ctx context.Context, t time.Duration) error {
 	}
 }
 
-func (d *demo) approve(ctx context.Context, o *operator, step int) error {
-	_, err := o.commands.Send(ctx, migration, events.MigrationStream, events.Approved{Step: step})
+func (d *demo) approve(ctx context.Context, o *desk, step int) error {
+	_, err := o.Commands.Send(ctx, migration, events.MigrationStream, events.Approved{Step: step})
 	return err
 }
 
 // moveWriters approves the step and, once new processes are sent to the
 // target, restarts every writer.
-func (d *demo) moveWriters(ctx context.Context, o *operator, list []*writer) error {
+func (d *demo) moveWriters(ctx context.Context, o *desk, list []*writer) error {
 	if err := d.approve(ctx, o, 2); err != nil {
 		return err
 	}
@@ -270,14 +244,14 @@ func (d *demo) stopWriters(ctx context.Context, list []*writer) error {
 
 // until waits for a state of the migration; it says what is waited for when
 // that takes long.
-func (d *demo) until(ctx context.Context, o *operator, what string, done func(*fsm.Migration) bool) error {
+func (d *demo) until(ctx context.Context, o *desk, what string, done func(*fsm.Migration) bool) error {
 	return d.watch(ctx, o, func(v *projector.View) bool {
 		m, ok := v.Migration(migration)
 		return ok && done(m)
 	}, what)
 }
 
-func (d *demo) untilTopic(ctx context.Context, o *operator, topic string, done func(*fsm.Topic) bool) error {
+func (d *demo) untilTopic(ctx context.Context, o *desk, topic string, done func(*fsm.Topic) bool) error {
 	return d.watch(ctx, o, func(v *projector.View) bool {
 		t, ok := v.Topic(migration, topic)
 		return ok && done(t)
@@ -287,38 +261,20 @@ func (d *demo) untilTopic(ctx context.Context, o *operator, topic string, done f
 // patience is how long the demo waits for one step.
 const patience = 2 * time.Minute
 
-func (d *demo) watch(ctx context.Context, o *operator, done func(*projector.View) bool, what string) error {
-	deadline := time.Now().Add(patience)
-	for {
-		v, err := o.view(ctx)
-		if err != nil {
-			return err
-		}
-		is, after := done(v), v.Applied()
-		if !is && time.Now().After(deadline) {
-			why, _ := commands.Why(v, migration)
-			return errors.Join(fmt.Errorf("gave up waiting (%s): %+v", what, why), v.Close())
-		}
-		if err := v.Close(); err != nil {
-			return err
-		}
-		if is {
-			return nil
-		}
-		select {
-		case <-o.store.Changed(after):
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+func (d *demo) watch(ctx context.Context, o *desk, done func(*projector.View) bool, what string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := o.Until(ctx, migration, done); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
+	return nil
 }
 
 // narrate tells every change of a phase as it happens.
-func (d *demo) narrate(ctx context.Context, o *operator) {
+func (d *demo) narrate(ctx context.Context, o *desk) {
 	next := int64(0)
 	for ctx.Err() == nil {
-		v := o.store.View()
+		v := o.Store().View()
 		notes, err := v.Notes(migration, next, v.Applied(), projector.All)
 		next = v.Applied() + 1
 		if errors.Join(err, v.Close()) != nil {
@@ -328,7 +284,7 @@ func (d *demo) narrate(ctx context.Context, o *operator) {
 			d.tellNote(n)
 		}
 		select {
-		case <-o.store.Changed(next - 1):
+		case <-o.Store().Changed(next - 1):
 		case <-ctx.Done():
 		}
 	}
@@ -361,7 +317,7 @@ func (d *demo) mark(n projector.Note) {
 }
 
 // drained waits until every group has committed what there is on the target.
-func (d *demo) drained(ctx context.Context, o *operator) error {
+func (d *demo) drained(ctx context.Context, o *desk) error {
 	target := o.clusters[targetName]
 	for _, g := range groups() {
 		for _, t := range g.Topics {
@@ -405,7 +361,7 @@ func lag(ctx context.Context, c *cluster.Client, group, topic string) (left int6
 // replay folds the log anew: it must come to the digests of the live fold.
 // Events may still come in between the two (guards settle), so both are read
 // again until they stand at the same event.
-func (d *demo) replay(ctx context.Context, o *operator) error {
+func (d *demo) replay(ctx context.Context, o *desk) error {
 	for {
 		r, err := projector.Replay(ctx, service.LogOf(o.clusters[targetName]), migration)
 		if err != nil {
@@ -427,8 +383,8 @@ func (d *demo) replay(ctx context.Context, o *operator) error {
 	}
 }
 
-func (o *operator) digests(ctx context.Context) (projector.Digests, error) {
-	v, err := o.view(ctx)
+func (o *desk) digests(ctx context.Context) (projector.Digests, error) {
+	v, err := o.View(ctx)
 	if err != nil {
 		return projector.Digests{}, err
 	}
