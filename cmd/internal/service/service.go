@@ -68,7 +68,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	g.Go(func() error { return fold.Run(ctx) })
 	g.Go(func() error { return d.Run(ctx) })
 	if !o.NoWorker {
-		g.Go(func() error { return runWorker(ctx, o, set) })
+		g.Go(func() error { return runWorker(ctx, o, set.Worker()) })
 	}
 	if o.Listen != "" {
 		g.Go(func() error { return set.Serve(ctx, o.Listen, store.Err) })
@@ -93,18 +93,36 @@ func driverConfig(o Options, store *projector.Store, set *metrics.Set) driver.Co
 func Work(ctx context.Context, o Options) error {
 	set := metrics.New()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return runWorker(ctx, o, set) })
+	hooks, joined := readiness(set.Worker())
+	g.Go(func() error { return runWorker(ctx, o, hooks) })
 	if o.Listen != "" {
-		g.Go(func() error { return set.Serve(ctx, o.Listen, func() error { return nil }) })
+		g.Go(func() error { return set.Serve(ctx, o.Listen, joined) })
 	}
 	o.Logger.Info().Str("control", o.Control.Name()).Msg("working")
 	return done(ctx, g.Wait())
 }
 
+// readiness says that a worker is ready once the workers' group has told it
+// what to copy.
+func readiness(hooks replicator.Hooks) (replicator.Hooks, func() error) {
+	var told atomic.Bool
+	owned := hooks.Owned
+	hooks.Owned = func(n int) {
+		told.Store(true)
+		owned(n)
+	}
+	return hooks, func() error {
+		if !told.Load() {
+			return errors.New("not a member of the workers' group yet")
+		}
+		return nil
+	}
+}
+
 // runWorker lets a worker finish what is under way when ctx is done.
-func runWorker(ctx context.Context, o Options, set *metrics.Set) error {
+func runWorker(ctx context.Context, o Options, hooks replicator.Hooks) error {
 	w, err := replicator.New(replicator.Config{
-		Control: o.Control, Clusters: o.Clusters, Name: o.Incarnation, Host: o.Host, Log: o.Logger, Hooks: set.Worker(),
+		Control: o.Control, Clusters: o.Clusters, Name: o.Incarnation, Host: o.Host, Log: o.Logger, Hooks: hooks,
 	})
 	if err != nil {
 		return err
