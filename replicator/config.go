@@ -68,7 +68,8 @@ type Config struct {
 	// IdentityEvery is how often topic ids and partition counts are compared
 	// with the directive's. Default 5s.
 	IdentityEvery time.Duration
-	// Starting is how many partitions may claim and resolve at a time. Default 16.
+	// Starting is how many partitions of the same two clusters may claim, resolve
+	// or recheck at a time. Default 32.
 	Starting int
 	// Verifying is how many partitions may be compared at a time. Default 2.
 	Verifying int
@@ -167,7 +168,7 @@ func (c *Config) validateNumbers() error {
 		{"MergeBelow", &c.MergeBelow, 4 << 10},
 		{"MergeUpTo", &c.MergeUpTo, 64 << 10},
 		{"BlockRuns", &c.BlockRuns, 1000},
-		{"Starting", &c.Starting, 16},
+		{"Starting", &c.Starting, 32},
 		{"Verifying", &c.Verifying, 2},
 	} {
 		if *n.field == 0 {

@@ -76,8 +76,8 @@ type core struct {
 	stop *stopping
 	// shared is true once others may write to the target partition.
 	shared bool
-	// paused and draining keep new batches from being sent.
-	paused, draining bool
+	// paused keeps everything from being fetched and sent.
+	paused bool
 	// attempt counts rechecks and refusals since the last progress.
 	attempt int
 
@@ -158,8 +158,11 @@ func (c *core) askHalted() ask {
 	return ask{kind: askNothing}
 }
 
-// reported says that the stop stands in the log.
-func (c *core) reported() { c.stop.reported = true }
+// reported says that the stop stands in the log. What was not sent is dropped.
+func (c *core) reported() {
+	c.stop.reported = true
+	c.queue = queue{position: c.queue.position}
+}
 
 // publication is a map block on its way to the offsets topic.
 type publication struct {

@@ -116,10 +116,11 @@ func (c *core) settle() {
 }
 
 // plausible says whether an acknowledged base offset is the expected one. With
-// other writers about it may lie higher; but the first batch of an epoch is
-// looked at, for a former owner may have written last.
+// other writers about it may lie higher; but what lies between is looked at
+// after the first batch of an epoch, for a former owner may have written last,
+// and after one that was sent twice, for the first copy may have come late.
 func (c *core) plausible(it *item) bool {
-	return it.base == c.ledger.expected || (c.shared && it.base > c.ledger.expected && c.ledger.sequence != 0)
+	return it.base == c.ledger.expected || (c.shared && it.base > c.ledger.expected && c.ledger.sequence != 0 && !it.resent)
 }
 
 // book enters the first item into the map.

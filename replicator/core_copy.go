@@ -9,7 +9,7 @@ import (
 
 // wants says whether a page should be fetched now, and from which offset.
 func (c *core) wants() (from int64, ok bool) {
-	ok = c.phase == copying && c.stop == nil && !c.paused && !c.draining && c.queue.weight < c.buffer
+	ok = c.phase == copying && c.stop == nil && !c.paused && c.queue.weight < c.buffer
 	return c.queue.position, ok
 }
 
@@ -79,7 +79,7 @@ func (c *core) untouched() bool {
 // inside the lease, for afterwards another owner may be at work.
 func (c *core) send(now, lease time.Duration) (*item, bool) {
 	q := &c.queue
-	if c.phase != copying || c.paused || c.draining || q.doubt != "" || now >= lease || q.flying >= c.room() {
+	if c.phase != copying || c.paused || q.doubt != "" || now >= lease || q.flying >= c.room() {
 		return nil, false
 	}
 	it := q.waiting()
@@ -90,6 +90,7 @@ func (c *core) send(now, lease time.Duration) (*item, bool) {
 	if it == nil || c.phase != copying {
 		return nil, false
 	}
+	it.resent = it.sent
 	it.flying, it.sent = true, true
 	q.flying++
 	return it, true

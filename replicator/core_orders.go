@@ -56,7 +56,7 @@ func wanted(c events.CopyOrder) bool { return c.Run || len(c.Verify) > 0 }
 // jobs are the topics to be worked on, by migration and topic.
 func (o *orders) jobs() map[string]job {
 	out := make(map[string]job, len(o.copies))
-	for _, d := range o.copies {
+	for _, d := range o.copies { //rules:ordered a map is made of a map
 		if wanted(*d.Copy) {
 			out[topicName(d.Migration, d.Copy.Topic)] = o.job(d)
 		}
@@ -75,7 +75,7 @@ func (o *orders) job(d events.Directive) job {
 // units names every partition to be worked on, sorted.
 func (o *orders) units() []string {
 	var out []string
-	for _, d := range o.copies {
+	for _, d := range o.copies { //rules:ordered sorted below
 		if wanted(*d.Copy) {
 			for p := range d.Copy.Partitions {
 				out = append(out, events.CopyKey{Migration: d.Migration, Topic: d.Copy.Topic, Partition: p}.String())

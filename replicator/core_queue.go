@@ -22,6 +22,7 @@ type item struct {
 	// flying: no answer yet. sent: it may be on the target. acked: the target
 	// said so, at base.
 	flying, sent, acked bool
+	resent              bool // sent more than once
 	base                int64
 }
 

@@ -33,6 +33,7 @@ type env struct {
 	directives     *log.Directives
 	position       int64
 	workers        int
+	running        []*running
 	logs           *testLog
 }
 
@@ -168,7 +169,7 @@ func (e *env) config(edit func(*Config)) (Config, []*cluster.Client) {
 		},
 		Heartbeat: 200 * time.Millisecond, Session: time.Second, Rebalance: 10 * time.Second,
 		FetchWait: 50 * time.Millisecond, PublishEvery: 20 * time.Millisecond, ProgressEvery: 50 * time.Millisecond,
-		IdentityEvery: 100 * time.Millisecond,
+		IdentityEvery: 200 * time.Millisecond,
 		Log:           zerolog.New(e.logs).With().Timestamp().Str("worker", name).Logger(),
 	}
 	if os.Getenv("PORTAGE_TEST_LOG") == "" {
@@ -187,6 +188,7 @@ func (e *env) start(edit func(*Config)) *running {
 	require.NoError(e.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Worker: w, cancel: cancel, done: make(chan error, 1), clients: clients}
+	e.running = append(e.running, r)
 	go func() { r.done <- w.Run(ctx) }()
 	e.t.Cleanup(func() {
 		cancel()
@@ -222,7 +224,7 @@ func (r *running) stop(t *testing.T) {
 // eventually waits for a state.
 func (e *env) eventually(what string, f func() bool) {
 	e.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(40 * time.Second); !f(); <-tick.C {
 		require.True(e.t, time.Now().Before(end), "in vain: %s", what)
@@ -252,6 +254,16 @@ func (e *env) published(key events.CopyKey) (int64, []events.Block, []events.Cla
 	m, err := mergeBlocks(readLineage(claims), blocks)
 	require.NoError(e.t, err)
 	return m.Watermark(), blocks, claims
+}
+
+// workersWatermark is how far the workers have come, all partitions together.
+func (e *env) workersWatermark() (sum int64) {
+	for _, r := range e.running {
+		for _, s := range r.Status() {
+			sum += s.Watermark
+		}
+	}
+	return sum
 }
 
 // copied waits until every partition's published watermark is at its end.

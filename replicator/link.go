@@ -15,14 +15,15 @@ type links struct {
 	w    *Worker
 	work sync.WaitGroup // of readers and streams
 
-	mu   sync.Mutex
-	byID map[string]*link
+	mu     sync.Mutex
+	byName map[string]*link
 }
 
 // link is one cluster with the loops that read from and write to its brokers.
 type link struct {
-	*cluster.Client
-	w *Worker
+	*cluster.Client // nil until connected
+	w               *Worker
+	connecting      sync.Mutex
 	// buffered is how many fetched bytes wait for this cluster.
 	buffered atomic.Int64
 
@@ -36,22 +37,30 @@ type streamID struct {
 	index  int
 }
 
-func newLinks(w *Worker) *links { return &links{w: w, byID: map[string]*link{}} }
+func newLinks(w *Worker) *links { return &links{w: w, byName: map[string]*link{}} }
 
 // to returns the link to a cluster, connecting if there is none.
 func (l *links) to(ctx context.Context, name string) (*link, error) {
+	have := l.named(name)
+	have.connecting.Lock()
+	defer have.connecting.Unlock()
+	if have.Client == nil {
+		c, err := l.w.cfg.Clusters(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("connect to cluster %q: %w", name, err)
+		}
+		have.Client = c
+	}
+	return have, nil
+}
+
+func (l *links) named(name string) *link {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if have := l.byID[name]; have != nil {
-		return have, nil
+	if l.byName[name] == nil {
+		l.byName[name] = &link{w: l.w, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
 	}
-	c, err := l.w.cfg.Clusters(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("connect to cluster %q: %w", name, err)
-	}
-	made := &link{Client: c, w: l.w, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
-	l.byID[name] = made
-	return made, nil
+	return l.byName[name]
 }
 
 // wait waits for all loops, whose contexts have ended.

@@ -46,9 +46,9 @@ type partition struct {
 	// again, recheckAfter when to look at the target after a doubt.
 	refusals                 int
 	fetchAfter, recheckAfter time.Duration
-	// fencedUntil is when to claim again after another owner was met, unless the
-	// group says before whose the partition is.
-	fencedUntil time.Duration
+	// fencedAt is when another owner was met. A heartbeat sent later and answered
+	// says that the partition is ours all the same: then it is claimed again.
+	fencedAt time.Duration
 	// added is the number of partitions of the source topic if it has more than
 	// the plan, addedReported up to which they were reported.
 	added, addedReported int32
@@ -88,13 +88,14 @@ func (p *partition) keep(ctx context.Context) {
 			p.sleep(ctx, idle)
 			continue
 		}
+		slots := p.slots()
 		select {
-		case p.w.starting <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		err := t(ctx)
-		<-p.w.starting
+		<-slots
 		if err != nil && ctx.Err() == nil {
 			p.failed(err)
 			p.sleep(ctx, p.pause())
@@ -102,6 +103,14 @@ func (p *partition) keep(ctx context.Context) {
 			p.succeeded()
 		}
 	}
+}
+
+// slots bound how many keepers ask the same two clusters at a time: those of
+// other clusters do not wait for one that hangs.
+func (p *partition) slots() chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.w.slots(p.job.copy().Source + " to " + p.job.copy().Target)
 }
 
 // sleep waits for the keeper to be woken, or for a time.
@@ -150,8 +159,8 @@ func (p *partition) next() (task, time.Duration) {
 		return nil, idleFor
 	}
 	if c.phase == fenced {
-		if wait := p.fencedUntil - p.w.now(); wait > 0 {
-			return nil, wait
+		if !p.w.confirmedSince(p.fencedAt) {
+			return nil, p.w.cfg.Heartbeat / 2
 		}
 		p.begin()
 	}
@@ -194,43 +203,43 @@ func (p *partition) nextAside() (task, time.Duration) {
 func (p *partition) begin() {
 	p.core.restart()
 	p.life++
-	p.beyond = nil
+	p.beyond, p.fencedAt = nil, 0
 	p.account()
 }
 
-// renew says that the group has given the partition again: whoever has a later
-// claim has it no more.
-func (p *partition) renew() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fencedUntil = 0
-	signal(p.wake)
-}
+// renew says that the group has given the partition again.
+func (p *partition) renew() { signal(p.wake) }
 
 // order gives the partition its order. A newer one brings a stopped partition
 // back to life.
-func (p *partition) order(ctx context.Context, j job, known bool) {
+func (p *partition) order(j job, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	newer := known && p.ordered && j.Position > p.job.Position
-	changed := newer || !p.ordered && known
 	if !known { // not wanted any more; the group will take it away
 		p.core.paused = true
 		return
 	}
+	newer, first := p.ordered && j.Position > p.job.Position, !p.ordered
+	again := newer && (p.core.phase == halted || !sameTopics(*p.job.Copy, *j.Copy))
 	p.job, p.ordered = j, true
 	p.core.paused, p.core.shared = j.paused, j.Copy.Shared
-	if newer && p.core.phase == halted {
-		p.log.Info().Int64("position", j.Position).Msg("starting again after a stop")
+	if again {
+		p.log.Info().Int64("position", j.Position).Msg("starting again as the directive says")
+		p.detachLocked()
 		p.begin()
 	}
-	if changed && j.tooNew {
+	if (newer || first) && j.tooNew {
 		p.log.Error().Str("at_least", j.AtLeast).Str("have", Version).Msg("the directive needs a later release of the worker; upgrade it")
 	}
 	if j.paused {
 		p.detachLocked()
 	}
 	signal(p.wake)
+}
+
+// sameTopics says whether two orders are about the same two topics.
+func sameTopics(a, b events.CopyOrder) bool {
+	return a.Source == b.Source && a.TopicID == b.TopicID && a.Target == b.Target && a.TargetTopic == b.TargetTopic && a.TargetTopicID == b.TargetTopicID
 }
 
 // update lets f change the core if its life is still the one that was asked
@@ -252,8 +261,8 @@ func (p *partition) follow() {
 	if c.ledger.dirty() && c.phase >= recording {
 		p.w.publisher.mark(p)
 	}
-	if c.phase == fenced && p.fencedUntil <= p.w.now() {
-		p.fencedUntil = p.w.now() + p.w.cfg.Session
+	if c.phase == fenced && p.fencedAt == 0 {
+		p.fencedAt = p.w.now()
 		p.log.Warn().Msg("another owner has a later claim; waiting for the group to say whose the partition is")
 	}
 	if c.phase != copying {

@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -11,15 +12,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// onKafka is an env on Apache Kafka: the older pinned version on the left, the
-// newest on the right.
-func onKafka(t *testing.T) *env {
+// onKafka is an env on Apache Kafka: the older pinned version is the source, the
+// newest the target.
+func onKafka(t *testing.T) (*env, []*realkafka.Cluster) {
 	t.Helper()
 	quick := map[string]string{"group.min.session.timeout.ms": "500"}
 	all := realkafka.AllForTest(t,
 		realkafka.Options{Name: "source", Version: realkafka.Source},
 		realkafka.Options{Name: "target", Version: realkafka.Target, Properties: quick})
-	return newEnv(t, all[0].Bootstrap(realkafka.Internal), all[1].Bootstrap(realkafka.Internal))
+	return newEnv(t, all[0].Bootstrap(realkafka.Internal), all[1].Bootstrap(realkafka.Internal)), all
 }
 
 // compacted makes a topic of which the log cleaner has removed records, and
@@ -55,7 +56,7 @@ func (e *env) compacted(name string) events.CopyOrder {
 }
 
 func TestRealCopy(t *testing.T) {
-	e := onKafka(t)
+	e, _ := onKafka(t)
 	orders := []events.CopyOrder{e.compacted("compacted")}
 	for name, codec := range codecs {
 		o := e.topic("t-"+name, 2, nil)
@@ -89,10 +90,37 @@ func TestRealCopy(t *testing.T) {
 	w.stop(t)
 }
 
-func TestRealKill(t *testing.T) { killedHalfWay(onKafka(t)) }
+func TestRealKill(t *testing.T) {
+	e, _ := onKafka(t)
+	killedHalfWay(e)
+}
+
+// TestRealBrokersDie kills the brokers of both sides in turn while records flow
+// that are so old that a restarted broker no longer knows their producer.
+func TestRealBrokersDie(t *testing.T) {
+	e, clusters := onKafka(t)
+	o := e.topic("orders", 2, nil)
+	fill(t, e.sourceAddr, o, 0, 10_000)
+	e.publish(o)
+	doubts := make(chan string, 1000)
+	e.start(func(c *Config) {
+		c.PartitionBytes, c.MergeBelow = 30_000, 1 // many small requests
+		c.Hooks.Doubt = func(_ events.CopyKey, reason string) { doubts <- reason }
+	})
+	for _, c := range []*realkafka.Cluster{clusters[1], clusters[0]} {
+		at := e.workersWatermark()
+		e.eventually("the copy goes on", func() bool { return e.workersWatermark() > at })
+		require.NoError(t, c.Kill(1, syscall.SIGKILL))
+		require.NoError(t, c.Restart(e.within(time.Minute), 1))
+		fill(t, e.sourceAddr, o, 0, 1000)
+	}
+	e.copied(o)
+	e.same(o)
+	require.NotEmpty(t, doubts, "a request was under way when the broker died")
+}
 
 func TestRealForeignWriter(t *testing.T) {
-	e := onKafka(t)
+	e, _ := onKafka(t)
 	o := e.topic("orders", 1, nil)
 	fill(t, e.sourceAddr, o, 0, 20)
 	e.publish(o)

@@ -80,8 +80,13 @@ func (w *Worker) inventory() group.Inventory {
 	return group.Inventory{Units: w.supplied}
 }
 
+// rejoinEvery is the least time between two rebalances that a leader asks for.
+const rejoinEvery = 500 * time.Millisecond
+
 // conduct answers the group and the directives.
 func (w *Worker) conduct(ctx context.Context, m *group.Member) error {
+	w.later, w.rejoined = time.NewTimer(time.Hour), -rejoinEvery
+	defer w.later.Stop()
 	for {
 		select {
 		case e, open := <-m.Events():
@@ -92,6 +97,8 @@ func (w *Worker) conduct(ctx context.Context, m *group.Member) error {
 				return err
 			}
 		case <-w.changed:
+			w.reorder(ctx, m)
+		case <-w.later.C:
 			w.reorder(ctx, m)
 		case <-w.stopping:
 			return w.finish(ctx, m)
@@ -130,12 +137,17 @@ func (w *Worker) reorder(ctx context.Context, m *group.Member) {
 	w.mu.Unlock()
 	for _, p := range w.partitions() {
 		j, known := jobs[topicName(p.key.Migration, p.key.Topic)]
-		p.order(ctx, j, known)
+		p.order(j, known)
 	}
 	s := m.Status()
 	if !s.Assigned || !s.Leader || slices.Equal(units, supplied) {
 		return
 	}
+	if wait := w.rejoined + rejoinEvery - w.now(); wait > 0 { // a rebalance stops everybody: not one for each of many orders
+		w.later.Reset(wait)
+		return
+	}
+	w.rejoined = w.now()
 	w.hold(ctx, time.Now().Add(w.cfg.Rebalance))
 	if err := m.Rejoin(w.offer(strconv.FormatInt(int64(w.now()), 10))); err != nil { // impossible: it is the same offer but for the stamp
 		w.cfg.Log.Error().Err(err).Msg("rejoining the workers' group failed")

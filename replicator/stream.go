@@ -70,9 +70,9 @@ const leaseRetry = 20 * time.Millisecond
 func (s *stream) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := time.Hour
-		if s.w.lease() > s.w.now() {
-			if parcels := s.collect(); len(parcels) > 0 {
-				s.send(ctx, parcels)
+		if lease := s.w.lease(); lease > s.w.now() {
+			if parcels := s.collect(lease); len(parcels) > 0 {
+				s.send(ctx, parcels, lease)
 				continue
 			}
 		} else {
@@ -102,9 +102,8 @@ func (s *stream) pauseFor(ctx context.Context, d time.Duration) {
 
 // collect takes one batch each from the partitions that have one, until the
 // request is full.
-func (s *stream) collect() []parcel {
+func (s *stream) collect(lease time.Duration) []parcel {
 	var out []parcel
-	lease := s.w.lease()
 	for size := 0; size < s.w.cfg.RequestBytes; {
 		p := s.take()
 		if p == nil {
@@ -120,7 +119,7 @@ func (s *stream) collect() []parcel {
 }
 
 // send makes one request and hands the answers out.
-func (s *stream) send(ctx context.Context, parcels []parcel) {
+func (s *stream) send(ctx context.Context, parcels []parcel, lease time.Duration) {
 	start, size := time.Now(), 0
 	req := &wire.Produce{Acks: -1, Timeout: s.w.cfg.ProduceTimeout}
 	for _, x := range parcels {
@@ -131,7 +130,10 @@ func (s *stream) send(ctx context.Context, parcels []parcel) {
 		t.Partitions = append(t.Partitions, wire.ProducePartition{Partition: x.p.key.Partition, Records: x.it.bytes})
 		size += len(x.it.bytes)
 	}
-	res, err := s.Produce(ctx, s.broker, req)
+	// Nothing may be sent once the lease has ended, not even by a connection that took long to open.
+	within, cancel := context.WithDeadline(ctx, s.w.origin.Add(lease))
+	defer cancel()
+	res, err := s.Produce(within, s.broker, req)
 	if hook := s.w.cfg.Hooks.Produced; hook != nil {
 		hook(s.Name(), s.broker, len(parcels), size, time.Since(start), err)
 	}

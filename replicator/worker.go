@@ -30,7 +30,6 @@ type Worker struct {
 	links     *links
 	loads     *loader
 	publisher *publisher
-	starting  chan struct{} // a slot for each partition that claims or resolves
 	verifying chan struct{}
 
 	// changed is signalled when orders has changed, stopping is closed by Stop.
@@ -44,6 +43,12 @@ type Worker struct {
 	supplied []string // units given to the group last, as its leader
 	owned    map[events.CopyKey]*partition
 	member   *group.Member
+	starting map[string]chan struct{} // by pair of clusters
+
+	// later and rejoined are the conductor's: when to look again whether there
+	// is something else to share, and when it last asked for a rebalance.
+	later    *time.Timer
+	rejoined time.Duration
 
 	holding atomic.Bool // the group rebalances: nothing is sent
 }
@@ -58,7 +63,7 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, origin: time.Now(),
 		appender: log.NewAppender(cfg.Control, log.AppenderOptions{Logger: cfg.Log}),
 		offsets:  log.NewOffsets(cfg.Control, o), reports: log.NewProgress(cfg.Control, o), directives: log.NewDirectives(cfg.Control, o),
-		starting: make(chan struct{}, cfg.Starting), verifying: make(chan struct{}, cfg.Verifying),
+		starting: map[string]chan struct{}{}, verifying: make(chan struct{}, cfg.Verifying),
 		changed: make(chan struct{}, 1), stopping: make(chan struct{}),
 		orders: newOrders(), owned: map[events.CopyKey]*partition{},
 	}
@@ -126,6 +131,28 @@ func (w *Worker) lease() time.Duration {
 		return 0
 	}
 	return l.Sent.Add(l.For).Sub(w.origin)
+}
+
+// confirmedSince says whether a heartbeat sent after a time was answered, in a
+// generation that still holds.
+func (w *Worker) confirmedSince(t time.Duration) bool {
+	w.mu.Lock()
+	m := w.member
+	w.mu.Unlock()
+	if m == nil || w.lease() <= w.now() {
+		return false
+	}
+	return m.Lease().Sent.Sub(w.origin) > t
+}
+
+// slots is the channel whose capacity bounds the keepers of a pair of clusters.
+func (w *Worker) slots(pair string) chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.starting[pair] == nil {
+		w.starting[pair] = make(chan struct{}, w.cfg.Starting)
+	}
+	return w.starting[pair]
 }
 
 // watch follows the directives.

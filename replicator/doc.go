@@ -1,0 +1,78 @@
+// Package replicator copies partitions from one cluster to another, record
+// batch by record batch, exactly once, with no state of its own.
+//
+// A [Worker] runs inside `portage serve` and in `portage work` processes:
+//
+//	w, err := replicator.New(replicator.Config{
+//		Control:  control, // the control cluster
+//		Clusters: clusters.Open, // a cluster by its name in directives
+//		Name:     incarnation,
+//	})
+//	go func() { done <- w.Run(ctx) }()
+//	...
+//	w.Stop() // graceful; cancelling ctx is what a crash would be
+//
+// It reads what to copy from portage.directives, shares the partitions with
+// other workers through the group protocol, and reports in portage.offsets (the
+// map), portage.progress (telemetry) and portage.events (CopyStopped,
+// CopyShared, PartitionVerified).
+//
+// # Layers
+//
+//	core*.go      what to do about one partition: pure, no clock, no I/O
+//	partition.go  the shell around a core: a goroutine that does what it asks for
+//	reader.go     one fetch loop per source broker, many partitions in a request
+//	stream.go     a few produce loops per target broker, one batch of a partition
+//	              in a request, one request under way
+//	publish.go    map blocks to portage.offsets
+//	share.go      the group: who copies what
+//	verify/       both sides compared, for any two topics
+//
+// # The life of a partition
+//
+//	claiming ── resolving ── recording ── copying ⇄ rechecking
+//	   ↑                                     │          │
+//	   └──── fenced (a later owner) ←────────┴──────────┤
+//	                                      halted ←──────┘
+//
+// Claiming: a lineage is a producer id and an epoch of the target. The first
+// owner of a partition asks the target for an id, each later one raises the
+// epoch by one and starts at sequence 0, so brokers refuse the owner before
+// (error 47). A claim is published and everything read again before it is used;
+// [Config.Group]'s lease must hold.
+//
+// Resolving: a new owner reads the target from the end of the published map to
+// the end of the log, finds the lineage's batches by producer id, and aligns
+// their records with the source's by digest. What stands there becomes fact,
+// what does not is copied.
+//
+// Recording: the first block of an owner is published before it sends anything,
+// so the map's begin is known whatever happens.
+//
+// Copying: fetched batches pass through with another header where a broker
+// would take them, are re-encoded, split or merged where not, are skipped
+// (markers, aborted transactions) or refused by name. Everything is acknowledged
+// by all replicas at the offset that the map predicts. A position counts once
+// the block that holds it is published.
+//
+// Rechecking: after anything but a clear answer nothing is sent before the log
+// was read. What had landed is booked; what had not is sent again byte for byte
+// under the same sequence numbers, so a late copy is dropped by the broker.
+//
+// # What stops a partition
+//
+// Retention that overtakes the copy, a topic that was created again, a foreign
+// writer, a batch that the target refuses, a target that lost data or holds a
+// record twice: a CopyStopped event names the source offsets, and the partition
+// waits for a directive from a later event. The others go on.
+//
+// # Non-obvious
+//
+// A producer id that a broker does not know may start at any sequence number:
+// so the first batch of an epoch travels alone. A batch of a former owner that
+// lands after its successor has looked, and before the successor's first batch,
+// is the one case of a doubled record; the successor's first acknowledgement
+// shows it, and the partition stops as diverged. Source records that compaction
+// removes between copying and resolving leave images without an origin; they
+// are told from doubled ones by the digests of what was copied before.
+package replicator
