@@ -93,7 +93,7 @@ func (x *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if !stop() { // the deadline was or will be moved into the past: the connection cannot be used again
 		return nil, context.Cause(x.ctx)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) { // the socket's clock runs a little ahead of the context's
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = context.DeadlineExceeded
 	}
 	if err != nil {
@@ -174,6 +174,7 @@ func (t *Transport) attempt(ctx context.Context, o order) (any, error) {
 	x := &exchange{order: o, ctx: ctx, done: make(chan struct{})}
 	m, err := t.kafka.RoundTrip(ctx, seed{}, x)
 	if err != nil {
+		agree(ctx, err)
 		cancel()
 		x.leave()
 		return nil, x.explain(err)
@@ -182,6 +183,15 @@ func (t *Transport) attempt(ctx context.Context, o order) (any, error) {
 		return r.value, r.err
 	}
 	return nil, nil
+}
+
+// agree waits for the deadline of ctx if err says that it has passed: a socket's timer may fire a moment before the
+// context's, and callers that look at both shall find them agreed.
+func agree(ctx context.Context, err error) {
+	late := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+	if d, ok := ctx.Deadline(); ok && late && time.Until(d) < 10*time.Millisecond {
+		<-ctx.Done()
+	}
 }
 
 // explain adds the broker's address to an error that does not carry one.
