@@ -25,19 +25,27 @@ func TopicID(ctx context.Context, c *cluster.Client) (string, error) {
 	return topicID(ctx, c, events.TopicEvents)
 }
 
+// settle is how long a topic may be missing before that is believed: a broker
+// that has just started answers before it knows all topics.
+const settle = time.Second
+
 func topicID(ctx context.Context, c *cluster.Client, topic string) (string, error) {
-	topics, err := c.Topics(ctx, topic)
-	if err != nil {
-		return "", fmt.Errorf("read the id of %s: %w", topic, missing(topic, err))
+	begin := time.Now()
+	for attempt := 0; ; attempt++ {
+		topics, err := c.Topics(ctx, topic)
+		if err != nil {
+			return "", fmt.Errorf("read the id of %s: %w", topic, missing(topic, err))
+		}
+		t, found := topics[topic]
+		switch {
+		case found && t.ID == [16]byte{}:
+			return "", nil
+		case found:
+			return hex.EncodeToString(t.ID[:]), nil
+		case time.Since(begin) > settle || !pause(ctx, attempt):
+			return "", fmt.Errorf("%s on cluster %q: %w", topic, c.Name(), ErrMissing)
+		}
 	}
-	t, found := topics[topic]
-	switch {
-	case !found:
-		return "", fmt.Errorf("%s on cluster %q: %w", topic, c.Name(), ErrMissing)
-	case t.ID == [16]byte{}:
-		return "", nil
-	}
-	return hex.EncodeToString(t.ID[:]), nil
 }
 
 func endOf(ctx context.Context, c *cluster.Client, topic string, partition int32) (int64, error) {

@@ -83,8 +83,8 @@ func (f *Follower[R]) Close() error {
 // Next returns the records that have come, in the order of each partition, and
 // waits up to wait for the first. caughtUp says that every partition has been
 // read to an end that it had after the follower began. While brokers cannot be
-// reached it returns the errors and goes on trying; [ErrTruncated],
-// [ErrRecreated] and [ErrMissing] end the follower for good.
+// reached, or do not know the topic, it returns the errors and goes on trying;
+// [ErrTruncated] and [ErrRecreated] end the follower for good.
 func (f *Follower[R]) Next(ctx context.Context, wait time.Duration) (records []R, caughtUp bool, err error) {
 	f.begin.Do(func() { go f.run() })
 	if f.failed != nil {
@@ -136,7 +136,7 @@ func (f *Follower[R]) run() {
 	defer close(f.done)
 	for attempt := 0; f.ctx.Err() == nil; attempt++ {
 		polled, err := f.round()
-		fatal := errors.Is(err, ErrTruncated) || errors.Is(err, ErrRecreated) || errors.Is(err, ErrMissing)
+		fatal := errors.Is(err, ErrTruncated) || errors.Is(err, ErrRecreated)
 		if err != nil && (fatal || !polled) {
 			f.hand(f.ctx, followedPage{err: fmt.Errorf("follow %s: %w", f.topic.topic, err), fatal: fatal})
 		}

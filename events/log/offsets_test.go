@@ -1,32 +1,190 @@
 package log
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/events"
 	"github.com/stretchr/testify/require"
 )
+
+func claim(owner string) events.Claim {
+	return events.Claim{ProducerID: 7, Epoch: 2, Owner: owner, Nonce: "n-" + owner}
+}
+
+func block(epoch int16, number int, watermark int64) events.Block {
+	return events.Block{ProducerID: 7, Epoch: epoch, Number: number, Watermark: watermark, Runs: []byte{byte(watermark)}}
+}
 
 func TestClaimsAndBlocks(t *testing.T) {
 	f := ready(t, 1)
 	ctx := within(t, 10*time.Second)
 	o := NewOffsets(f.c, Options{})
-	k := events.CopyKey{Migration: "move", Topic: "orders", Partition: 3}
-	first := events.Claim{ProducerID: 7, Epoch: 0, Owner: "w1", Nonce: "a"}
-	void, err := o.PublishClaim(ctx, k, first)
+	void, err := o.PublishClaim(ctx, at(3), claim("w1"))
 	require.NoError(t, err)
 	require.False(t, void)
-	second := events.Claim{ProducerID: 7, Epoch: 0, Owner: "w2", Nonce: "b"}
-	void, err = NewOffsets(f.c, Options{}).PublishClaim(ctx, k, second)
+	void, err = o.PublishClaim(ctx, at(3), claim("w1"))
 	require.NoError(t, err)
-	require.True(t, void)
-	require.NoError(t, o.PublishBlock(ctx, k, events.Block{ProducerID: 7, Number: 0, Watermark: 5, Runs: []byte{1}}))
-	require.NoError(t, o.PublishBlock(ctx, k, events.Block{ProducerID: 7, Number: 0, Watermark: 8, Runs: []byte{1, 2}}))
-	require.NoError(t, o.PublishBlock(ctx, k, events.Block{ProducerID: 7, Number: 1, Watermark: 9, Runs: []byte{3}}))
-	claims, blocks, err := o.Load(ctx, k)
+	require.False(t, void, "the same claim again is the same claim")
+	void, err = NewOffsets(f.c, Options{}).PublishClaim(ctx, at(3), claim("w2"))
 	require.NoError(t, err)
-	require.Equal(t, []events.Claim{first, second}, claims)
-	require.Len(t, blocks, 2)
-	require.EqualValues(t, 8, blocks[0].Watermark)
+	require.True(t, void, "the lineage is another's")
+	void, err = o.PublishClaim(ctx, at(4), claim("w2"))
+	require.NoError(t, err)
+	require.False(t, void, "another partition has lineages of its own")
+	next := claim("w2")
+	next.Epoch, next.Nonce = 3, "later"
+	void, err = o.PublishClaim(ctx, at(3), next)
+	require.NoError(t, err)
+	require.False(t, void)
+
+	for _, b := range []events.Block{block(2, 0, 5), block(2, 0, 8), block(2, 1, 9), block(3, 0, 11), block(10, 0, 12)} {
+		require.NoError(t, o.PublishBlock(ctx, at(3), b))
+	}
+	require.NoError(t, o.PublishBlock(ctx, at(4), block(2, 0, 1)))
+	claims, blocks, err := NewOffsets(f.c, Options{}).Load(ctx, at(3))
+	require.NoError(t, err)
+	require.Equal(t, []events.Claim{claim("w1"), claim("w2"), next}, claims, "in the order of the log, void ones among them")
+	require.Equal(t, []events.Block{block(2, 0, 8), block(2, 1, 9), block(3, 0, 11), block(10, 0, 12)}, blocks)
+
+	f.Compact()
+	claims, blocks, err = NewOffsets(f.c, Options{}).Load(ctx, at(3))
+	require.NoError(t, err)
+	require.Len(t, claims, 3)
+	require.Len(t, blocks, 4)
+	claims, blocks, err = o.Load(ctx, at(99))
+	require.NoError(t, err)
+	require.Empty(t, claims)
+	require.Empty(t, blocks)
+}
+
+// TestOneClaimWins: many owners claim one lineage at once; exactly one has it.
+func TestOneClaimWins(t *testing.T) {
+	f := ready(t, 1)
+	f.wire.then(deliver, loseAck, loseSend, loseAck, deliver, loseSend)
+	ctx := within(t, 20*time.Second)
+	const owners = 6
+	voids := make([]bool, owners)
+	var wg sync.WaitGroup
+	for i := range owners {
+		wg.Go(func() {
+			void, err := NewOffsets(f.c, Options{}).PublishClaim(ctx, at(0), claim(fmt.Sprint("w", i)))
+			if err != nil {
+				t.Errorf("claim: %v", err)
+			}
+			voids[i] = void
+		})
+	}
+	wg.Wait()
+	claims, _, err := NewOffsets(f.c, Options{}).Load(ctx, at(0))
+	require.NoError(t, err)
+	require.Len(t, claims, owners)
+	for i := range owners {
+		require.Equal(t, claims[0].Owner != fmt.Sprint("w", i), voids[i], "the first in the log has it: %v", claims)
+	}
+}
+
+func TestLoadManyPartitions(t *testing.T) {
+	f := ready(t, 3)
+	ctx := within(t, 20*time.Second)
+	o := NewOffsets(f.c, Options{})
+	blocks := map[events.CopyKey][]events.Block{}
+	var keys []events.CopyKey
+	for p := range int32(60) {
+		blocks[at(p)] = []events.Block{block(0, 0, int64(p)), block(0, 1, int64(p)+1)}
+		keys = append(keys, at(p))
+	}
+	require.NoError(t, o.PublishBlocks(ctx, blocks))
+	loaded, err := o.LoadAll(ctx, keys)
+	require.NoError(t, err)
+	require.Len(t, loaded, 60)
+	for k, want := range blocks {
+		require.Equal(t, want, loaded[k].Blocks)
+	}
+	tail := o.Tail(nil)
+	defer tail.Close()
+	records := drain(t, tail)
+	require.Len(t, records, 120)
+	for _, r := range records {
+		require.NoError(t, r.Refusal)
+		require.NotNil(t, r.Block)
+		require.Equal(t, blocks[r.Key.Copy][r.Key.Number], *r.Block)
+	}
+}
+
+// TestAMapIsNeverGuessed: a refused record under a partition's key is an error
+// for that partition, and for no other.
+func TestAMapIsNeverGuessed(t *testing.T) {
+	f := ready(t, 1)
+	ctx := within(t, 20*time.Second)
+	o := NewOffsets(f.c, Options{})
+	require.NoError(t, o.PublishBlock(ctx, at(1), block(0, 0, 5)))
+	part := at(1).ControlPartition()
+	plant(t, f.c, events.TopicOffsets, part,
+		batch.Record{Key: []byte("foreign"), Value: []byte("x")},
+		batch.Record{Key: []byte(block(0, 9, 0).Key(at(2)).String()), Value: []byte("x")})
+	_, blocks, err := o.Load(ctx, at(1))
+	require.NoError(t, err)
+	require.Len(t, blocks, 1)
+	plant(t, f.c, events.TopicOffsets, part, batch.Record{Key: []byte(block(0, 0, 0).Key(at(1)).String()), Value: []byte("x")})
+	_, _, err = o.Load(ctx, at(1))
+	var refused *events.Refusal
+	require.ErrorAs(t, err, &refused)
+	require.ErrorContains(t, err, "offset 3")
+	plant(t, f.c, events.TopicOffsets, part, batch.Record{Key: []byte(claim("w").Key(at(1)).String()), Value: []byte("{}")})
+	_, _, err = o.Load(ctx, at(1))
+	require.ErrorContains(t, err, "offset 4")
+
+	tail := o.Tail([]int32{part})
+	defer tail.Close()
+	refusals := 0
+	for _, r := range drain(t, tail) {
+		if r.Refusal != nil {
+			require.Nil(t, r.Block)
+			require.Nil(t, r.Claim)
+			refusals++
+		}
+	}
+	require.Equal(t, 4, refusals)
+}
+
+func TestRemovedBlocks(t *testing.T) {
+	f := ready(t, 1)
+	ctx := within(t, 20*time.Second)
+	o := NewOffsets(f.c, Options{})
+	require.NoError(t, o.PublishBlock(ctx, at(1), block(0, 0, 5)))
+	plant(t, f.c, events.TopicOffsets, at(1).ControlPartition(), batch.Record{Key: []byte(block(0, 0, 5).Key(at(1)).String())})
+	_, blocks, err := o.Load(ctx, at(1))
+	require.NoError(t, err)
+	require.Empty(t, blocks)
+}
+
+func TestOffsetsThatCannotBe(t *testing.T) {
+	f := ready(t, 1)
+	ctx := within(t, 5*time.Second)
+	o := NewOffsets(f.c, Options{})
+	require.ErrorContains(t, o.PublishBlock(ctx, at(1), block(-1, 0, 5)), "block move/orders/1/-1.0")
+	_, err := o.PublishClaim(ctx, at(1), events.Claim{})
+	require.ErrorContains(t, err, "owner")
+	require.ErrorContains(t, NewProgress(f.c, Options{}).Publish(ctx, at(1), events.Progress{}), "progress of move/orders/1")
+	require.Zero(t, f.wire.sent())
+}
+
+func TestClaimsAfterARecreation(t *testing.T) {
+	f := ready(t, 1)
+	ctx := within(t, 20*time.Second)
+	o := NewOffsets(f.c, Options{})
+	_, err := o.PublishClaim(ctx, at(3), claim("w1"))
+	require.NoError(t, err)
+	recreate(t, f, events.TopicOffsets)
+	require.Eventually(t, func() bool {
+		claims, err := o.readClaims(ctx, at(3).ControlPartition(), at(3))
+		return err == nil && len(claims) == 0
+	}, 10*time.Second, identityEvery)
+	void, err := o.PublishClaim(ctx, at(3), claim("w2"))
+	require.NoError(t, err)
+	require.False(t, void, "the former claim is gone with its topic")
 }

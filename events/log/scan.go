@@ -1,6 +1,7 @@
 package log
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,13 +24,17 @@ type scanner struct {
 // the partition has now to visit, in order. reset is called first where the
 // topic was created anew: all that was visited before is void.
 func (s *scanner) toEnd(ctx context.Context, reset func(), visit func(cluster.Record)) error {
-	err := s.topic.check(ctx, s.c, false)
+	err := s.read(ctx, visit)
 	if errors.Is(err, ErrRecreated) {
 		reset()
 		s.begun, s.topic = false, identity{topic: s.topic.topic}
-		err = s.topic.check(ctx, s.c, true)
+		err = s.read(ctx, visit)
 	}
-	if err != nil {
+	return err
+}
+
+func (s *scanner) read(ctx context.Context, visit func(cluster.Record)) error {
+	if err := s.topic.check(ctx, s.c, false); err != nil {
 		return err
 	}
 	// ListOffsets rather than a fetch's high watermark: a leader elected a
@@ -46,7 +51,8 @@ func (s *scanner) toEnd(ctx context.Context, reset func(), visit func(cluster.Re
 		s.begun = true
 	}
 	if s.next > end {
-		return &TopicError{Err: ErrTruncated, Topic: s.topic.topic, Partition: s.partition, Position: s.next, End: end}
+		truncated := &TopicError{Err: ErrTruncated, Topic: s.topic.topic, Partition: s.partition, Position: s.next, End: end}
+		return cmp.Or[error](s.topic.check(ctx, s.c, true), truncated)
 	}
 	for s.next < end {
 		if err := s.page(ctx, visit); err != nil {
