@@ -107,6 +107,7 @@ func (m mechanism) resolve(ctx context.Context) (sasl.Mechanism, error) {
 // SecretError says that a secret could not be read, so the broker was never asked.
 type SecretError struct{ Err error }
 
+// Error is error.
 func (e *SecretError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
@@ -143,4 +144,5 @@ func (b bearer) Next(_ context.Context, challenge []byte) (bool, []byte, error) 
 // RefusedError is a broker's no to a token.
 type RefusedError struct{ Reason string }
 
+// Error is error.
 func (e *RefusedError) Error() string { return "the broker refused the token: " + e.Reason }

@@ -80,6 +80,7 @@ type TooLargeError struct {
 	Size, Limit int   // bytes of the batch with this record alone; bytes allowed
 }
 
+// Error names the record and the fix.
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the record at offset %d needs a batch of %d bytes, the limit is %d: raise max.message.bytes of the target topic to %d or more",
 		e.Offset, e.Size, e.Limit, e.Size)

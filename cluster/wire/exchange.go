@@ -220,6 +220,7 @@ type ExchangeError struct {
 	Err     error
 }
 
+// Error is error.
 func (e *ExchangeError) Error() string { return fmt.Sprintf("%s: %v", e.Address, e.Err) }
 
 // Unwrap returns the cause.

@@ -83,6 +83,7 @@ type LoginError struct {
 	Err       error  // why there is no code
 }
 
+// Error is error.
 func (e *LoginError) Error() string {
 	switch {
 	case e.Err != nil:

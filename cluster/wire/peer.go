@@ -65,6 +65,7 @@ type VersionError struct {
 	Wanted  Range // what the caller can use
 }
 
+// Error says which versions there are and which are needed.
 func (e *VersionError) Error() string {
 	if !e.Offered {
 		return fmt.Sprintf("the broker does not offer the API %s", kmsg.NameForKey(e.API))

@@ -25,6 +25,7 @@ func (seed) String() string { return seedAddress }
 // SeedError says that no address of the bootstrap list could be used.
 type SeedError struct{ Errs []error }
 
+// Error lists what went wrong with each address.
 func (e *SeedError) Error() string {
 	texts := make([]string, len(e.Errs))
 	for i, err := range e.Errs {

@@ -243,6 +243,7 @@ type DialError struct {
 	Err     error
 }
 
+// Error is error.
 func (e *DialError) Error() string { return fmt.Sprintf("%s %s: %v", e.Stage, e.Address, e.Err) }
 
 // Unwrap returns the cause.
