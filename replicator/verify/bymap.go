@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/fsm/offsetmap"
 )
 
@@ -44,7 +45,7 @@ func (c *comparison) byMap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	target, _, err := open(ctx, c.Target, begin.Target, targetEnd(c.Map, c.UpTo))
+	target, err := c.images(ctx, begin.Target)
 	if err != nil {
 		return err
 	}
@@ -61,6 +62,17 @@ func (c *comparison) byMap(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// images is a cursor over the images. Where the target ends before the last one
+// the rest is missing.
+func (c *comparison) images(ctx context.Context, from int64) (*cursor, error) {
+	high, err := c.Target.Client.ListOffsets(ctx, c.Target.Topic, []int32{c.Target.Partition}, cluster.Latest)
+	if err != nil {
+		return nil, fmt.Errorf("read the end of %s: %w", c.Target, err)
+	}
+	target, _, err := open(ctx, c.Target, from, min(high[c.Target.Partition], targetEnd(c.Map, c.UpTo)))
+	return target, err
 }
 
 // targetEnd is the target offset after the image of the last source offset
