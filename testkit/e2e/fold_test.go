@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,15 +21,15 @@ type fold struct {
 	store     *projector.Store
 	projector *projector.Projector
 	stop      context.CancelFunc
-	wg        sync.WaitGroup
-	err       error // why it ended; read after wg
+	done      chan struct{} // closed when it has ended
+	err       error         // why; read after done
 }
 
 // init creates the control topics and begins to follow them.
 func (b *bench) init() {
 	b.t.Helper()
 	b.do("init")
-	f := &fold{}
+	f := &fold{done: make(chan struct{})}
 	var err error
 	f.client, err = cluster.Open(b.t.Context(), target, cluster.Config{Bootstrap: b.bootstrap[target], ClientID: "e2e"})
 	require.NoError(b.t, err)
@@ -40,7 +39,10 @@ func (b *bench) init() {
 	require.NoError(b.t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
-	f.wg.Go(func() { f.err = f.projector.Run(ctx) })
+	go func() {
+		defer close(f.done)
+		f.err = f.projector.Run(ctx)
+	}()
 	b.state = f
 }
 
@@ -57,7 +59,7 @@ func eventsOf(c *cluster.Client) projector.Log {
 
 func (f *fold) close() {
 	f.stop()
-	f.wg.Wait()
+	<-f.done
 	_ = f.store.Close()
 	_ = f.client.Close()
 }
@@ -70,7 +72,11 @@ func (b *bench) until(what string, ok func(v *projector.View) bool) {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		require.NoError(b.t, b.state.store.Err())
+		select {
+		case <-b.state.done:
+			b.t.Fatalf("the fold of the test has ended: %v", b.state.err)
+		default:
+		}
 		v := b.state.store.View()
 		is, applied := ok(v), v.Applied()
 		require.NoError(b.t, v.Close())

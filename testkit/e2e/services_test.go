@@ -18,7 +18,9 @@ const crashEnv = "PORTAGE_CRASH"
 // serve starts the orchestrator; crash is "", "before:TYPE" or "after:TYPE".
 func (b *bench) serve(crash string, flags ...string) *process {
 	b.t.Helper()
-	return b.launch("serve", []string{crashEnv + "=" + crash}, b.programs.portage, append([]string{"serve"}, flags...)...)
+	p := b.launch("serve", []string{crashEnv + "=" + crash}, b.programs.portage, append([]string{"serve"}, flags...)...)
+	p.leaving = crash != ""
+	return p
 }
 
 // worker is a `portage work` with its metrics.
