@@ -26,14 +26,15 @@ const (
 	testGroup  = "billing"
 	testTopic  = "orders"
 	testTarget = "orders-eu"
-	waitFor    = 20 * time.Second
+	waitFor    = 60 * time.Second // a broker that restarts on a busy machine
 )
 
 // env is a source with a topic, and a target with the topic under another name and the control topics.
 type env struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
-	pair   *embedded.Pair
+	pair   *embedded.Pair  // nil on Apache Kafka
+	at     [2][]string     // bootstrap servers
 	s, c   *cluster.Client // source; target, which is the control cluster, too
 	parts  int32
 	sent   map[int32]int
@@ -42,7 +43,14 @@ type env struct {
 
 	mu      sync.Mutex
 	handled map[agent.TopicPartition][]string // values in the order of handling
-	notices []agent.Notice
+	notices []heard
+}
+
+// heard is a notice with who gave it, and when.
+type heard struct {
+	agent.Notice
+	instance string
+	at       time.Time
 }
 
 func newEnv(t *testing.T, parts int32) *env {
@@ -50,10 +58,17 @@ func newEnv(t *testing.T, parts int32) *env {
 		Source: embedded.Side{Topics: []embedded.Topic{{Name: testTopic, Partitions: parts}}},
 		Target: embedded.Side{Topics: []embedded.Topic{{Name: testTarget, Partitions: parts}}},
 	})
+	e := newEnvAt(t, parts, pair.Source.Bootstrap(), pair.Target.Bootstrap())
+	e.pair = pair
+	return e
+}
+
+// newEnvAt is newEnv on clusters that have the topics already.
+func newEnvAt(t testing.TB, parts int32, source, target []string) *env {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	e := &env{t: t, ctx: ctx, pair: pair, parts: parts, sent: map[int32]int{}, copied: map[int32]int{}, handled: map[agent.TopicPartition][]string{}}
-	e.s, e.c = e.open(pair.Source), e.open(pair.Target)
+	e := &env{t: t, ctx: ctx, at: [2][]string{source, target}, parts: parts, sent: map[int32]int{}, copied: map[int32]int{}, handled: map[agent.TopicPartition][]string{}}
+	e.s, e.c = e.open("source", source), e.open("target", target)
 	_, err := eventlog.Init(ctx, e.c, eventlog.InitOptions{})
 	require.NoError(t, err)
 	for p := range parts { // offsets differ between the sides
@@ -62,12 +77,12 @@ func newEnv(t *testing.T, parts int32) *env {
 	return e
 }
 
-func (e *env) config(of *embedded.Cluster) cluster.Config {
-	return cluster.Config{Bootstrap: of.Bootstrap(), DialTimeout: 2 * time.Second, RequestTimeout: 3 * time.Second}
+func (e *env) config(bootstrap []string) cluster.Config {
+	return cluster.Config{Bootstrap: bootstrap, DialTimeout: 2 * time.Second, RequestTimeout: 3 * time.Second}
 }
 
-func (e *env) open(of *embedded.Cluster) *cluster.Client {
-	c, err := cluster.Open(e.ctx, of.Name(), e.config(of))
+func (e *env) open(name string, bootstrap []string) *cluster.Client {
+	c, err := cluster.Open(e.ctx, name, cluster.Config{Bootstrap: bootstrap})
 	require.NoError(e.t, err)
 	e.t.Cleanup(func() { require.NoError(e.t, c.Close()) })
 	return c
@@ -76,11 +91,14 @@ func (e *env) open(of *embedded.Cluster) *cluster.Client {
 func (e *env) append(c *cluster.Client, topic string, p int32, values ...string) {
 	var list []batch.Record
 	for _, v := range values {
-		list = append(list, batch.Record{Timestamp: 1700000000000, Key: []byte("k"), Value: []byte(v)})
+		list = append(list, batch.Record{Timestamp: time.Now().UnixMilli(), Key: []byte("k"), Value: []byte(v)})
 	}
 	b, err := batch.Build(batch.Spec{}, list)
 	require.NoError(e.t, err)
-	_, err = c.Append(e.ctx, topic, p, b)
+	e.eventually(func() bool {
+		_, err = c.Append(e.ctx, topic, p, b)
+		return err == nil || cluster.Uncertain(err) || !cluster.Retriable(err) // a broker that has just started leads nothing yet
+	}, "append to %s/%d", topic, p)
 	require.NoError(e.t, err)
 }
 
@@ -112,7 +130,7 @@ func (e *env) copy() {
 func (e *env) consumerConfig(instance string) agent.ConsumerConfig {
 	return agent.ConsumerConfig{
 		Group: testGroup, Topics: []string{testTopic}, Instance: instance, Home: "source", Control: "control",
-		Clusters: map[string]cluster.Config{"source": e.config(e.pair.Source), "target": e.config(e.pair.Target), "control": e.config(e.pair.Target)},
+		Clusters: map[string]cluster.Config{"source": e.config(e.at[0]), "target": e.config(e.at[1]), "control": e.config(e.at[1])},
 		Handler:  e.handle, CommitInterval: 50 * time.Millisecond, Heartbeat: 100 * time.Millisecond, Session: 6 * time.Second, Rebalance: 8 * time.Second,
 	}
 }
@@ -138,10 +156,11 @@ func (e *env) start(cfg agent.ConsumerConfig) *running {
 	if testing.Verbose() {
 		w = zerolog.ConsoleWriter{Out: os.Stderr, NoColor: true, TimeFormat: "05.000"}
 	}
+	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
 	c, err := agent.NewConsumer(cfg, agent.WithLogger(zerolog.New(w).With().Timestamp().Logger()), agent.WithConsumerObserver(agent.ConsumerObserver{
 		Notice: func(n agent.Notice) {
 			e.mu.Lock()
-			e.notices = append(e.notices, n)
+			e.notices = append(e.notices, heard{n, cfg.Instance, time.Now()})
 			e.mu.Unlock()
 		},
 	}))
@@ -170,7 +189,7 @@ func (r *running) halt() error {
 
 func (e *env) eventually(ok func() bool, what string, args ...any) {
 	e.t.Helper()
-	require.Eventually(e.t, ok, waitFor, 5*time.Millisecond, what, args)
+	require.Eventually(e.t, ok, waitFor, 5*time.Millisecond, fmt.Sprintf(what, args...))
 }
 
 // allHandled waits until every record sent was handled, and checks that each was handled once, in order.
@@ -286,20 +305,26 @@ func (o *orchestra) tell(order string, change func(*events.GroupOrder)) {
 	}))
 }
 
-// acks are the events of a type in the log of the present epoch.
-func acks[B events.Body](o *orchestra) (list []B) {
+// log is the whole event log.
+func (o *orchestra) log() (all []events.Record) {
 	r := eventlog.NewReader(o.c, 0)
 	end, err := eventlog.End(o.ctx, o.c)
 	require.NoError(o.t, err)
 	for next := int64(0); next < end; {
 		page, err := r.Next(o.ctx, 0, 0)
 		require.NoError(o.t, err)
-		for _, rec := range page.Records {
-			if b, ok := rec.Body.(B); ok && (rec.Event.Epoch == o.epoch || rec.Event.Epoch == 0) {
-				list = append(list, b)
-			}
-		}
+		all = append(all, page.Records...)
 		next = page.Next
+	}
+	return all
+}
+
+// acks are the events of a type in the log of the present epoch.
+func acks[B events.Body](o *orchestra) (list []B) {
+	for _, rec := range o.log() {
+		if b, ok := rec.Body.(B); ok && (rec.Event.Epoch == o.epoch || rec.Event.Epoch == 0) {
+			list = append(list, b)
+		}
 	}
 	return list
 }

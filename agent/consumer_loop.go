@@ -212,6 +212,7 @@ func (l *loop) do(a consume.Action) {
 	case consume.ReadDirective:
 		l.work.Go(func() { l.readDirective(a) })
 	case consume.Join:
+		l.fetcher(a.Cluster, a.Offer.Topics)
 		l.seats[a.Side] = sit(l.ctx, &l.work, l.clusters, a, l.member(a.Offer), l.post)
 	case consume.Tell:
 		if t := l.seats[a.Side]; t != nil {
@@ -277,7 +278,7 @@ func (l *loop) open(spec consume.Lane) {
 	t := l.seats[spec.Side]
 	lane := newLane(l.ctx, spec, &l.cfg, after)
 	lane.seen, lane.lease = l.opts.observe, t.lease
-	f := l.fetcher(spec.Cluster)
+	f := l.fetcher(spec.Cluster, nil)
 	lane.hungry = f.wake
 	lane.report = func(in consume.LaneClosed) {
 		f.remove(spec.ID)
@@ -300,10 +301,12 @@ func (l *loop) prune() {
 	}
 }
 
-func (l *loop) fetcher(name string) *fetcher {
+// fetcher returns the fetcher of a cluster. It is made when the cluster's group is joined, so that connections stand and leaders
+// are known when the first lane opens.
+func (l *loop) fetcher(name string, topics []string) *fetcher {
 	f := l.fetchers[name]
 	if f == nil {
-		f = newFetcher(l.clusters, name, l.opts, func(at *lane, text string) {
+		f = newFetcher(l.clusters, name, topics, l.opts, func(at *lane, text string) {
 			p := TopicPartition{Topic: at.spec.Partition.Topic, Partition: at.spec.Partition.ID}
 			l.notice(Notice{Kind: NoticeAlarm, Side: at.spec.Side.String(), Text: text, Partition: &p, Position: l.state.Load().Position})
 		})

@@ -3,13 +3,19 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/portage-kafka/portage/agent"
+	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestConsumeRebalanceStop(t *testing.T) {
@@ -231,4 +237,127 @@ func TestStopTimeout(t *testing.T) {
 	<-entered
 	require.ErrorIs(t, a.halt(), agent.ErrStopTimeout)
 	require.ErrorIs(t, a.Run(context.Background()), agent.ErrUsed)
+}
+
+// A handler that does not finish: the policy goes on without it. Its record is listed, and handled again on the target, but
+// not before the abandoned call has returned.
+func TestStragglerProceeds(t *testing.T) {
+	e := newEnv(t, 1)
+	o := e.orchestra()
+	o.hold, o.policy = 700*time.Millisecond, events.StragglerProceed
+	o.begin()
+	var calls atomic.Int32
+	entered, release := make(chan struct{}), make(chan struct{})
+	cfg := e.consumerConfig("a")
+	cfg.Handler = func(ctx context.Context, r agent.Record) error {
+		if string(r.Value) == "1" && calls.Add(1) == 1 {
+			close(entered)
+			<-ctx.Done() // told, and in no hurry
+			<-release
+			return nil
+		}
+		return e.handle(ctx, r)
+	}
+	a := e.start(cfg)
+	o.prepare(1)
+	e.send(3)
+	<-entered
+	o.holdNow(1)
+	require.Equal(t, []events.TopicOffset{{Topic: testTopic, Partition: 0, Offset: 1}}, acks[events.Drained](o)[0].Abandoned)
+	o.cross()
+	e.eventually(func() bool { return len(a.State().Reading) == 1 }, "does not resume")
+	require.Never(t, func() bool { return calls.Load() > 1 }, 100*time.Millisecond, 10*time.Millisecond)
+	close(release)
+	e.allHandled()
+	require.EqualValues(t, 2, calls.Load())
+	require.NoError(t, a.halt())
+}
+
+// A consumer without the SDK is inside when the doors are to close: the instance asks for an abort and goes on.
+func TestStranger(t *testing.T) {
+	e := newEnv(t, 2)
+	x, err := kgo.NewClient(kgo.SeedBrokers(e.at[0]...), kgo.ConsumerGroup(testGroup), kgo.ConsumeTopics(testTopic), kgo.Balancers(kgo.RangeBalancer()))
+	require.NoError(t, err)
+	defer x.Close()
+	o := e.orchestra()
+	o.begin()
+	a := e.start(e.consumerConfig("a"))
+	e.eventually(func() bool { return len(a.State().Reading) == 1 }, "partitions are not shared with the stranger")
+	o.epoch, o.phase = 1, events.PhasePreparing
+	o.event(events.SwitchRequested{To: events.RouteTarget})
+	o.tell(events.OrderPrepare, nil)
+	e.eventually(func() bool { return len(acks[events.AbortRequested](o)) == 1 }, "does not ask for an abort")
+	require.Equal(t, "stranger", acks[events.AbortRequested](o)[0].Code)
+	o.phase = events.PhaseOnSource
+	o.tell(events.OrderSource, nil)
+	e.eventually(func() bool { return len(a.State().Reading) == 1 && a.State().TargetMember == "" }, "does not go on")
+	require.NoError(t, a.halt())
+}
+
+// Hooks: partitions are assigned before their first record, and revoked after the last one is committed, on each side.
+func TestHooks(t *testing.T) {
+	e := newEnv(t, 1)
+	o := e.orchestra()
+	o.begin()
+	cfg := e.consumerConfig("a")
+	var mu sync.Mutex
+	var calls []string
+	note := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, fmt.Sprintf(format, args...))
+	}
+	cfg.OnAssigned = func(_ context.Context, a agent.Assignment) { note("assigned %s %v", a.Cluster, a.Partitions) }
+	cfg.OnRevoked = func(_ context.Context, r agent.Revocation) {
+		note("revoked %s %v lost=%v at %d", r.Cluster, r.Partitions, r.Lost, e.committed(e.s, testTopic)[0])
+	}
+	cfg.Handler = func(ctx context.Context, r agent.Record) error {
+		note("record %s from %s", r.Value, r.Cluster)
+		return e.handle(ctx, r)
+	}
+	a := e.start(cfg)
+	e.eventually(func() bool { return len(a.State().Reading) == 1 }, "nothing is read")
+	o.prepare(1)
+	e.send(1)
+	e.allHandled()
+	o.holdNow(1)
+	e.send(1)
+	o.cross()
+	e.allHandled()
+	require.NoError(t, a.halt())
+	mu.Lock()
+	defer mu.Unlock()
+	for len(calls) > 2 && strings.HasPrefix(calls[1], "revoked") { // the doors closed, in one rebalance or in two
+		require.Equal(t, []string{"assigned source [orders/0]", "revoked source [orders/0] lost=false at 0"}, calls[:2])
+		calls = calls[2:]
+	}
+	require.Equal(t, []string{
+		"assigned source [orders/0]", "record 0 from source", "revoked source [orders/0] lost=false at 1",
+		"assigned target [orders/0]", "record 1 from target", "revoked target [orders/0] lost=false at 1",
+	}, calls)
+}
+
+// A process that is cut off from the source for longer than its session handles nothing that its successor has.
+func TestLostMembership(t *testing.T) {
+	e := newEnv(t, 1)
+	e.send(1)
+	cfg := e.consumerConfig("a")
+	var lost atomic.Bool
+	cfg.OnRevoked = func(_ context.Context, r agent.Revocation) { lost.Store(lost.Load() || r.Lost) }
+	a := e.start(cfg)
+	e.allHandled()
+	e.eventually(func() bool { return e.committed(e.s, testTopic)[0] == 1 }, "what was handled is not committed")
+	member := a.State().SourceMember
+	req := kmsg.NewPtrLeaveGroupRequest() // somebody else's doing: to the member it looks like an eviction
+	req.Group = testGroup
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = member
+	req.Members = append(req.Members, m)
+	_, err := e.s.Call(e.ctx, req, cluster.OnGroup(testGroup), cluster.AtVersion(3))
+	require.NoError(t, err)
+	e.eventually(func() bool { s := a.State(); return s.SourceMember != member && len(s.Reading) == 1 }, "does not come back")
+	require.True(t, lost.Load())
+	e.send(1)
+	e.allHandled()
+	require.NoError(t, a.halt())
 }

@@ -28,6 +28,7 @@ const (
 type fetcher struct {
 	clusters *clusters
 	name     string
+	topics   []string
 	log      zerolog.Logger
 	seen     ConsumerObserver
 	alarm    func(l *lane, text string)
@@ -35,14 +36,16 @@ type fetcher struct {
 	mu    sync.Mutex
 	lanes map[uint64]*lane
 	polls map[int32]int
+	known map[string]bool // topics whose leaders the client has been asked for
 	kick  chan struct{}
 	work  sync.WaitGroup
 }
 
-func newFetcher(s *clusters, name string, o consumerOptions, alarm func(*lane, string)) *fetcher {
+// newFetcher makes a fetcher for topics, by their names on the cluster.
+func newFetcher(s *clusters, name string, topics []string, o consumerOptions, alarm func(*lane, string)) *fetcher {
 	return &fetcher{
-		clusters: s, name: name, log: o.log.With().Str("cluster", name).Logger(), seen: o.observe, alarm: alarm,
-		lanes: map[uint64]*lane{}, polls: map[int32]int{}, kick: make(chan struct{}, 1),
+		clusters: s, name: name, topics: topics, log: o.log.With().Str("cluster", name).Logger(), seen: o.observe, alarm: alarm,
+		lanes: map[uint64]*lane{}, polls: map[int32]int{}, known: map[string]bool{}, kick: make(chan struct{}, 1),
 	}
 }
 
@@ -73,13 +76,14 @@ func (f *fetcher) run(ctx context.Context) {
 	if err != nil {
 		return
 	}
+	f.learn(ctx, c, f.topics) // before the first lane opens: a switch waits for it
 	for ctx.Err() == nil {
 		polls, unknown := f.plan()
 		for leader, wanted := range polls {
 			f.work.Go(func() { f.poll(ctx, c, leader, wanted) })
 		}
-		for _, l := range unknown {
-			f.work.Go(func() { f.resolve(ctx, c, l) })
+		if len(unknown) > 0 {
+			f.work.Go(func() { f.resolve(ctx, c, unknown) })
 		}
 		f.sleep(ctx)
 	}
@@ -116,15 +120,44 @@ func (f *fetcher) plan() (polls map[int32][]want, unknown []*lane) {
 	return polls, unknown
 }
 
-// resolve looks the leader of a lane up; that may take as long as the partition has none.
-func (f *fetcher) resolve(ctx context.Context, c *cluster.Client, l *lane) {
-	defer f.wake()
-	leader, err := c.Leader(ctx, l.spec.Topic, l.spec.Partition.ID)
-	if err != nil {
-		f.fail(ctx, l, err)
+// learn makes the client remember the leaders of topics that it may not know, with one request for all of them: asked one by
+// one, lanes that open together would each send their own.
+func (f *fetcher) learn(ctx context.Context, c *cluster.Client, topics []string) {
+	f.mu.Lock()
+	var list []string
+	for _, t := range topics {
+		if !f.known[t] {
+			f.known[t] = true
+			list = append(list, t)
+		}
+	}
+	f.mu.Unlock()
+	if len(list) == 0 {
 		return
 	}
-	l.release(leader, time.Time{})
+	if _, err := c.Topics(ctx, list...); err != nil && ctx.Err() == nil {
+		f.log.Debug().Err(err).Msg("look leaders up")
+	}
+}
+
+// resolve looks the leaders of lanes up. A partition that has none is waited for without the others.
+func (f *fetcher) resolve(ctx context.Context, c *cluster.Client, unknown []*lane) {
+	var topics []string
+	for _, l := range unknown {
+		topics = append(topics, l.spec.Topic)
+	}
+	f.learn(ctx, c, topics)
+	for _, l := range unknown {
+		f.work.Go(func() {
+			defer f.wake()
+			leader, err := c.Leader(ctx, l.spec.Topic, l.spec.Partition.ID)
+			if err != nil {
+				f.fail(ctx, l, err)
+				return
+			}
+			l.release(leader, time.Time{})
+		})
+	}
 }
 
 // fail keeps a lane from being fetched for a while.
@@ -137,6 +170,9 @@ func (f *fetcher) fail(ctx context.Context, l *lane, err error) {
 	if ctx.Err() == nil {
 		f.log.Debug().Err(err).Stringer("partition", l.spec.Partition).Msg("fetch")
 	}
+	f.mu.Lock()
+	delete(f.known, l.spec.Topic)
+	f.mu.Unlock()
 	l.release(-1, time.Now().Add(pause))
 }
 

@@ -189,20 +189,25 @@ func (c *Core) open(s *side, from map[Partition]int64, committed map[Partition]i
 type loading struct {
 	generation int32
 	list       []Partition
-	request    uint64 // Confirm, Fetch or FindStarts in flight
+	request    uint64 // Fetch or FindStarts in flight
+	confirm    uint64 // Confirm in flight, else 0
+	stored     map[string]map[int32]group.Stored
 	from       map[Partition]int64
 	committed  map[Partition]int64
 }
 
 func (c *Core) dropLoading(s *side) {
-	if s.loading != nil {
-		c.emit(Tell{Side: s.id, Input: group.Cancel{ID: s.loading.request}})
+	if l := s.loading; l != nil {
+		c.emit(Tell{Side: s.id, Input: group.Cancel{ID: l.request}})
+		if l.confirm != 0 {
+			c.emit(Tell{Side: s.id, Input: group.Cancel{ID: l.confirm}})
+		}
 	}
 	s.loading = nil
 }
 
-// load begins to open what may be consumed and has no lane. On the target a heartbeat comes first: it is sent after the route
-// was read, and so proves that nobody else has had the partitions since.
+// load begins to open what may be consumed and has no lane: it reads the committed offsets. On the target a heartbeat goes with
+// it: both are sent after the route was read, and so prove that the offsets are those of the cut or later, and ours.
 func (c *Core) load(s *side) {
 	if s.loading != nil && s.loading.generation != s.generation {
 		c.dropLoading(s)
@@ -221,23 +226,25 @@ func (c *Core) load(s *side) {
 	}
 	s.loading = &loading{generation: s.generation, list: sorted(list), request: c.next()}
 	if s.id == Target {
-		c.emit(Tell{Side: s.id, Input: group.Confirm{ID: s.loading.request}})
-		return
+		s.loading.confirm = c.next()
+		c.emit(Tell{Side: s.id, Input: group.Confirm{ID: s.loading.confirm}})
 	}
 	c.emit(Tell{Side: s.id, Input: group.Fetch{ID: s.loading.request, Topics: c.byTopic(s, s.loading.list)}})
 }
 
 func (c *Core) onConfirmed(s *side, e group.Confirmed) {
 	l := s.loading
-	if l == nil || l.request != e.ID {
+	if l == nil || l.confirm != e.ID {
 		return
 	}
+	l.confirm = 0
 	if e.Err != nil || e.Lease.Generation != l.generation {
-		s.loading = nil // another assignment comes
+		c.dropLoading(s) // another assignment comes
 		return
 	}
-	l.request = c.next()
-	c.emit(Tell{Side: s.id, Input: group.Fetch{ID: l.request, Topics: c.byTopic(s, l.list)}})
+	if l.stored != nil {
+		c.positions(s, l, l.stored)
+	}
 }
 
 func (c *Core) onFetched(s *side, e group.Fetched) {
@@ -250,11 +257,13 @@ func (c *Core) onFetched(s *side, e group.Fetched) {
 		return
 	}
 	if e.Err != nil || e.Generation != l.generation {
-		s.loading = nil
+		c.dropLoading(s)
 		c.retryLater(s, l.list, e.Err)
 		return
 	}
-	c.positions(s, l, e.Offsets)
+	if l.stored = e.Offsets; l.confirm == 0 {
+		c.positions(s, l, e.Offsets)
+	}
 }
 
 // retryLater keeps partitions from being loaded at once again.
