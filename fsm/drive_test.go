@@ -1,7 +1,9 @@
 package fsm_test
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,22 +24,27 @@ var (
 // planned is what a migration is to contain.
 type planned struct {
 	topics, groups []string // NAME:PARTITIONS, NAME:TOPIC+TOPIC
-	approve        string
+	approve        string   // "" for manual
 }
 
 func planArgs(d *datadriven.TestData) planned {
-	p := planned{topics: []string{"orders:2"}, groups: []string{"billing:orders"}, approve: events.ApproveManual}
+	p := planned{topics: []string{"orders:2"}, groups: []string{"billing:orders"}}
 	for _, arg := range d.CmdArgs {
 		switch arg.Key {
 		case "topics":
-			p.topics = arg.Vals
+			p.topics = named(arg.Vals)
 		case "groups":
-			p.groups = arg.Vals
+			p.groups = named(arg.Vals)
 		case "approve":
 			p.approve = arg.Vals[0]
 		}
 	}
 	return p
+}
+
+// named leaves out the empty name that an empty list has.
+func named(vals []string) []string {
+	return slices.DeleteFunc(vals, func(v string) bool { return v == "" })
 }
 
 // bodies are the plan events.
@@ -61,7 +68,7 @@ func (p planned) seal() events.MigrationCreated {
 		Policy:   events.Policy{PrepareMillis: 60000, HoldMillis: 5000, Straggler: events.StragglerAbort, MaxLag: 1000, QuietMillis: 5000, SilentMillis: 60000},
 	}
 	for _, do := range []string{events.StepCopy, events.StepReaders, events.StepWriters, events.StepFinish} {
-		created.Steps = append(created.Steps, events.Step{Do: do, Approve: p.approve})
+		created.Steps = append(created.Steps, events.Step{Do: do, Approve: cmp.Or(p.approve, events.ApproveManual)})
 	}
 	return created
 }

@@ -24,6 +24,7 @@ type world struct {
 	position   int64
 	ids        int
 	outcomes   []fsm.Outcome
+	watch      *witness // nil for nobody
 }
 
 func newWorld() *world {
@@ -107,7 +108,13 @@ func otherTool(t testing.TB, e events.Event) []byte {
 func (w *world) step(rec events.Record) fsm.Outcome {
 	rec.Position = w.position
 	w.position++
-	out := w.machines.Step(w, rec)
+	var out fsm.Outcome
+	if w.watch == nil {
+		out = w.machines.Step(w, rec)
+	} else {
+		out = w.watch.step(w, rec)
+		defer w.watch.rows(w)
+	}
 	w.outcomes = append(w.outcomes, out)
 	if out.First {
 		w.seen[[2]string{rec.Event.Migration, rec.Event.ID}] = rec.Position
@@ -164,15 +171,36 @@ func (w *world) showSome(t *testing.T, input string) string {
 	return b.String()
 }
 
+// toldSome prints directives as JSON, each in one line.
+func (w *world) toldSome(t *testing.T, input string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(strings.TrimSpace(input), "\n") {
+		d, ok := w.directives[events.Addressee(line)]
+		require.True(t, ok, "nothing was said to %s", line)
+		raw, err := events.EncodeDirective(d)
+		require.NoError(t, err)
+		b.Write(append(raw, '\n'))
+	}
+	return b.String()
+}
+
+// row is a stream's row, nil when there is none.
 func (w *world) row(migration string, s events.Stream) any {
 	switch s.Kind() {
 	case events.OfTopic:
-		return w.topics[[2]string{migration, s.Name()}]
+		if row, ok := w.Topic(migration, s.Name()); ok {
+			return row
+		}
 	case events.OfGroup:
-		return w.groups[[2]string{migration, s.Name()}]
+		if row, ok := w.Group(migration, s.Name()); ok {
+			return row
+		}
 	default:
-		return w.migrations[migration]
+		if row, ok := w.Migration(migration); ok {
+			return row
+		}
 	}
+	return nil
 }
 
 func flat[V any](m map[[2]string]V) map[string]V {
