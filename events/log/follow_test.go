@@ -199,10 +199,6 @@ func TestFollowerGoesPastCompaction(t *testing.T) {
 	part := at(0).ControlPartition()
 	tail := g.Tail([]int32{part})
 	defer tail.Close()
-	// It begins at offset 0, and compaction comes before the first fetch.
-	f.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
-		return nil, nil, false
-	})
 	f.Compact()
 	records := drain(t, tail)
 	require.NotEmpty(t, records)

@@ -25,9 +25,9 @@ func rec(key, value string) batch.Record {
 }
 
 // contents are the values of a partition, in order.
-func contents(t *testing.T, f *fake, topic string, partition int32) (values []string) {
+func contents(t *testing.T, c *cluster.Client, topic string, partition int32) (values []string) {
 	t.Helper()
-	s := scanner{c: f.c, topic: identity{topic: topic}, partition: partition}
+	s := scanner{c: c, topic: identity{topic: topic}, partition: partition}
 	require.NoError(t, s.toEnd(within(t, 10*time.Second), func() {}, func(r cluster.Record) { values = append(values, string(r.Value)) }))
 	return values
 }
@@ -49,7 +49,7 @@ func TestWriterWritesOnce(t *testing.T) {
 			for i := range 3 {
 				require.NoError(t, w.write(within(t, 10*time.Second), map[int32][]batch.Record{2: {rec("k", fmt.Sprint(i))}}))
 			}
-			require.Equal(t, []string{"0", "1", "2"}, contents(t, f, events.TopicProgress, 2))
+			require.Equal(t, []string{"0", "1", "2"}, contents(t, f.c, events.TopicProgress, 2))
 		})
 	}
 }
@@ -65,7 +65,7 @@ func TestLateCopyIsDropped(t *testing.T) {
 	require.NoError(t, w.write(ctx, map[int32][]batch.Record{0: {rec("k", "old")}}))
 	require.NoError(t, w.write(ctx, map[int32][]batch.Record{0: {rec("k", "new")}}))
 	require.NoError(t, f.wire.release(ctx))
-	require.Equal(t, []string{"old", "new"}, contents(t, f, events.TopicProgress, 0))
+	require.Equal(t, []string{"old", "new"}, contents(t, f.c, events.TopicProgress, 0))
 }
 
 // TestGivenUpBatch: a write that was given up has landed, or arrives after
@@ -92,7 +92,7 @@ func TestGivenUpBatch(t *testing.T) {
 			f.wire.clear()
 			require.NoError(t, w.write(within(t, 10*time.Second), map[int32][]batch.Record{0: {rec("k", "last")}}))
 			require.NoError(t, f.wire.release(within(t, 5*time.Second)))
-			require.Equal(t, c.want, contents(t, f, events.TopicProgress, 0))
+			require.Equal(t, c.want, contents(t, f.c, events.TopicProgress, 0))
 		})
 	}
 }
@@ -109,7 +109,7 @@ func TestWriterManyPartitions(t *testing.T) {
 	f.wire.then(loseAck, deliver, loseSend)
 	require.NoError(t, w.write(within(t, 10*time.Second), records))
 	for p := range int32(events.ControlPartitions) {
-		require.Equal(t, []string{fmt.Sprint(p, 0), fmt.Sprint(p, 1), fmt.Sprint(p, 2)}, contents(t, f, events.TopicProgress, p))
+		require.Equal(t, []string{fmt.Sprint(p, 0), fmt.Sprint(p, 1), fmt.Sprint(p, 2)}, contents(t, f.c, events.TopicProgress, p))
 	}
 	require.LessOrEqual(t, f.wire.sent(), 3+3, "one request to each leader, and what was lost again")
 }
@@ -118,7 +118,7 @@ func TestWriterSplits(t *testing.T) {
 	f := ready(t, 1)
 	big := string(make([]byte, 400_000))
 	require.NoError(t, progressWriter(f).write(within(t, 10*time.Second), map[int32][]batch.Record{1: {rec("a", big), rec("b", big), rec("c", big), rec("d", "x")}}))
-	require.Len(t, contents(t, f, events.TopicProgress, 1), 4)
+	require.Len(t, contents(t, f.c, events.TopicProgress, 1), 4)
 	require.Equal(t, 2, f.wire.sent())
 	err := progressWriter(f).write(within(t, 10*time.Second), map[int32][]batch.Record{1: {rec("a", big+big+big)}})
 	var large *batch.TooLargeError
@@ -137,7 +137,7 @@ func TestWriterBeginsAnew(t *testing.T) {
 			f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: e})
 			require.NoError(t, w.write(ctx, map[int32][]batch.Record{0: {rec("k", "2")}}))
 			require.NoError(t, w.write(ctx, map[int32][]batch.Record{0: {rec("k", "3")}}))
-			require.Equal(t, []string{"1", "2", "3"}, contents(t, f, events.TopicProgress, 0))
+			require.Equal(t, []string{"1", "2", "3"}, contents(t, f.c, events.TopicProgress, 0))
 			require.NotEqual(t, []any{before.ID, before.Epoch}, []any{w.parts[0].identity.ID, w.parts[0].identity.Epoch})
 		})
 	}
@@ -158,8 +158,8 @@ func TestWriterFailsForGood(t *testing.T) {
 	require.ErrorIs(t, err, cluster.ErrUnauthorized)
 	require.ErrorContains(t, err, "portage.progress/1")
 	require.NotErrorIs(t, err, ErrOutcomeUnknown)
-	require.Equal(t, []string{"a"}, contents(t, f, events.TopicProgress, 0), "the other partition was written")
-	require.Empty(t, contents(t, f, events.TopicProgress, 1))
+	require.Equal(t, []string{"a"}, contents(t, f.c, events.TopicProgress, 0), "the other partition was written")
+	require.Empty(t, contents(t, f.c, events.TopicProgress, 1))
 }
 
 func TestWriterWithoutTopic(t *testing.T) {
@@ -179,5 +179,5 @@ func TestEpochsRunOut(t *testing.T) {
 	w.parts[0].raise()
 	require.NoError(t, w.write(ctx, map[int32][]batch.Record{0: {rec("k", "2")}}))
 	require.NotEqual(t, id, w.parts[0].identity.ID)
-	require.Equal(t, []string{"1", "2"}, contents(t, f, events.TopicProgress, 0))
+	require.Equal(t, []string{"1", "2"}, contents(t, f.c, events.TopicProgress, 0))
 }
