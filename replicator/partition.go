@@ -42,9 +42,10 @@ type partition struct {
 	// lack of rights; absences the looks in a row that did not find a topic.
 	failures, denials int
 	absences          map[*link]int
-	// refusals counts refused fetches in a row; fetchAfter is when to fetch
-	// again, recheckAfter when to look at the target after a doubt.
-	refusals                 int
+	// refusals counts refused fetches in a row, denied those for lack of rights;
+	// fetchAfter is when to fetch again, recheckAfter when to look at the target
+	// after a doubt.
+	refusals, denied         int
 	fetchAfter, recheckAfter time.Duration
 	// fencedAt is when another owner was met. A heartbeat sent later and answered
 	// says that the partition is ours all the same: then it is claimed again.

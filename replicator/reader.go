@@ -213,7 +213,7 @@ func (p *partition) fetched(r *reader, w wish, f wire.FetchedPartition, first bo
 		p.refetch(f.Code, w.from)
 		return
 	}
-	p.refusals, p.denials = 0, 0
+	p.refusals, p.denied = 0, 0
 	page := pageOf(f, first)
 	page.records = bytes.Clone(page.records) // the buffer is used again, and the batches may wait
 	p.core.fetched(w.from, page)
@@ -228,7 +228,7 @@ func (p *partition) refetch(code int16, from int64) {
 	case 1: // OFFSET_OUT_OF_RANGE
 		p.beyond = &from
 	case 29: // TOPIC_AUTHORIZATION_FAILED
-		if p.denials++; p.denials >= patience {
+		if p.denied++; p.denied >= patience {
 			at := p.core.watermark()
 			p.core.halt(CodeUnauthorized, at, at, "the source refuses our reads (%s); grant READ on the topic", cluster.CodeName(code))
 		}

@@ -206,28 +206,7 @@ func TestLostAcknowledgements(t *testing.T) {
 	}
 	e.copied(o)
 	e.same(o)
-	for _, r := range e.events() {
-		require.NotEqual(t, events.Type("CopyStopped"), r.Event.Type, string(r.Event.Body))
-	}
-}
-
-func TestNetworkCut(t *testing.T) {
-	e, pair := onKfake(t, embedded.Options{})
-	o := e.topic("orders", 2, nil)
-	e.publish(o)
-	e.start(nil)
-	for i := range 4 {
-		fill(t, e.sourceAddr, o, i*100, 100)
-		side := pair.Source
-		if i%2 == 1 {
-			side = pair.Target
-		}
-		side.Cut()
-		time.Sleep(20 * time.Millisecond) // the cut lasts a while
-		side.Heal()
-	}
-	e.copied(o)
-	e.same(o)
+	e.noStops()
 }
 
 func TestRetentionOvertakesTheCopy(t *testing.T) {
