@@ -19,12 +19,15 @@ type intent struct {
 	// expects is the stream's version for commands and decisions.
 	version uint64
 	epoch   uint32
-	body    events.Body
+	// row tells states of the stream apart: what was refused in one may be said
+	// again in another.
+	row  string
+	body events.Body
 }
 
 // append writes the event and waits until the projection has folded it. The
-// note says what became of it. A repetition of the same intent repeats the
-// event's id, so that only its first copy counts.
+// note says what became of it. A repetition of the same intent on the same row
+// repeats the event's id, so that only its first copy counts.
 func (d *Driver) append(ctx context.Context, view *projector.View, in intent) (fsm.Note, error) {
 	e, err := d.event(view, in)
 	if err != nil {
@@ -70,7 +73,7 @@ func (d *Driver) event(view *projector.View, in intent) (events.Event, error) {
 		}
 	}
 	kind := in.body.EventType()
-	id := events.DeriveID(string(kind), in.it.migration, string(in.it.stream), cause, fmt.Sprint(in.version), fmt.Sprint(in.epoch), d.cfg.Actor.Name, string(raw))
+	id := events.DeriveID(string(kind), in.it.migration, string(in.it.stream), cause, fmt.Sprint(in.version), fmt.Sprint(in.epoch), d.cfg.Actor.Name, in.row, string(raw))
 	e, err := events.New(id, in.it.migration, in.it.stream, d.cfg.Actor, time.Now().UTC(), in.body)
 	if err != nil {
 		return events.Event{}, err

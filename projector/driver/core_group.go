@@ -41,6 +41,45 @@ func guardsWanted(m *fsm.Migration, g *fsm.Group) (source, target guardWant) {
 	}
 }
 
+// maySeal says whether the guard of a side may close the group to instances,
+// too: on the source once they have left it for good.
+func maySeal(side string, g *fsm.Group) bool {
+	return side == events.RouteSource && g.Readers == events.PhaseOnTarget
+}
+
+// switching says whether a switch is under way, decided or not.
+func switching(p events.Phase) bool { return undecided(p) || p == events.PhaseCommitted }
+
+// undecided says whether a switch is under way that can still be aborted.
+func undecided(p events.Phase) bool {
+	switch p {
+	case events.PhasePreparing, events.PhaseHolding, events.PhaseDrained, events.PhaseCut, events.PhaseStaged:
+		return true
+	}
+	return false
+}
+
+// doubtful names a topic whose copy no switch may go further towards, "" if
+// there is none.
+func doubtful(g *fsm.Group) string {
+	for _, t := range g.Topics {
+		if !slices.Contains(g.Synced, t.Topic) {
+			return fmt.Sprintf("the copy of %s is stopped", t.Topic)
+		}
+	}
+	return ""
+}
+
+// loginFailed names an instance that could not log in to the target.
+func loginFailed(g *fsm.Group) string {
+	for _, m := range g.Members {
+		if err := m.Logins[g.Plan.Target.Name]; err != "" {
+			return fmt.Sprintf("instance %s cannot log in to %s: %s", m.Instance, g.Plan.Target.Name, err)
+		}
+	}
+	return ""
+}
+
 // snapshot is a group as the broker shows it.
 type snapshot struct {
 	// Stable is true when no rebalance is under way; membership and metadata
@@ -58,6 +97,9 @@ type snapshot struct {
 func (s snapshot) others() []roster.Member {
 	return slices.DeleteFunc(slices.Clone(s.Members), func(m roster.Member) bool { return m.Instance == guardInstance })
 }
+
+// guarded reports whether somebody's guard is inside.
+func (s snapshot) guarded() bool { return len(s.others()) < len(s.Members) }
 
 // has reports whether a member id is inside.
 func (s snapshot) has(id string) bool {
@@ -176,7 +218,18 @@ func highestProcessed(g *fsm.Group, topic string, partition int32) (int64, bool)
 }
 
 // copies finds the map of a partition by the topic's name on the source.
-type copies func(topic string, partition int32) (offsetmap.Map, bool)
+type copies func(topic string, partition int32) (copied, bool)
+
+// copied is what the map of a partition answers.
+type copied interface {
+	// Watermark is the source offset up to which the map reaches.
+	Watermark() int64
+	// Written is where the copy began on the target and how many records it
+	// wrote.
+	Written() (from, count int64)
+	// Translate is that of [offsetmap.Map].
+	Translate(position, sourceLogStart int64) (offsetmap.Position, error)
+}
 
 // cutOf translates the drained offsets. The reason says what is waited for;
 // failed is true when waiting cannot help.

@@ -11,9 +11,9 @@ import (
 	"github.com/portage-kafka/portage/fsm/roster"
 )
 
-// switching is a group of one topic with two partitions in epoch 2, with two
+// aSwitch is a group of one topic with two partitions in epoch 2, with two
 // instances that acknowledged everything.
-func switching() *fsm.Group {
+func aSwitch() *fsm.Group {
 	return &fsm.Group{
 		Group: "billing", Topics: []events.GroupTopic{{Topic: "orders", TargetTopic: "orders-eu", Partitions: 2}},
 		Standing: fsm.Standing{Epoch: 2}, Created: []string{"orders"},
@@ -53,7 +53,7 @@ func TestReadyToHold(t *testing.T) {
 		"nobody":                   {snap: stable(theGuard()), why: "no instance"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := switching()
+			g := aSwitch()
 			if c.change != nil {
 				c.change(g)
 			}
@@ -70,10 +70,10 @@ func TestReadyToHold(t *testing.T) {
 
 func TestStandsStill(t *testing.T) {
 	m1, m2 := roster.Member{ID: "m1", Incarnation: "i1"}, roster.Member{ID: "m2", Incarnation: "i2"}
-	require.Empty(t, standsStill(switching(), stable(theGuard(), m1, m2)))
-	require.Contains(t, standsStill(switching(), stable(m1, m2)), "guard")
-	require.Contains(t, standsStill(switching(), stable(theGuard(), m1, roster.Member{ID: "m2b", Incarnation: "i2"})), "m2b", "drained under a former member id")
-	late := switching()
+	require.Empty(t, standsStill(aSwitch(), stable(theGuard(), m1, m2)))
+	require.Contains(t, standsStill(aSwitch(), stable(m1, m2)), "guard")
+	require.Contains(t, standsStill(aSwitch(), stable(theGuard(), m1, roster.Member{ID: "m2b", Incarnation: "i2"})), "m2b", "drained under a former member id")
+	late := aSwitch()
 	late.Members[0].Drained = 1
 	require.Contains(t, standsStill(late, stable(theGuard(), m1, m2)), "m1", "drained in a former epoch")
 }
@@ -82,54 +82,54 @@ func TestDrainedOffsets(t *testing.T) {
 	at := func(p0, p1 int64) map[string]map[int32]int64 {
 		return map[string]map[int32]int64{"orders": {0: p0, 1: p1}}
 	}
-	list, why := drainedOffsets(switching(), at(10, 4))
+	list, why := drainedOffsets(aSwitch(), at(10, 4))
 	require.Empty(t, why)
-	require.Equal(t, switching().Offsets, list)
+	require.Equal(t, aSwitch().Offsets, list)
 
-	list, why = drainedOffsets(switching(), map[string]map[int32]int64{"orders": {0: 10}})
+	list, why = drainedOffsets(aSwitch(), map[string]map[int32]int64{"orders": {0: 10}})
 	require.Empty(t, why, "nothing was ever committed: the instance's own position counts")
-	require.Equal(t, switching().Offsets, list)
+	require.Equal(t, aSwitch().Offsets, list)
 
-	list, why = drainedOffsets(switching(), at(8, 4))
+	list, why = drainedOffsets(aSwitch(), at(8, 4))
 	require.Empty(t, why, "a refused commit: what was not committed is processed again")
 	require.EqualValues(t, 8, list[0].Offset)
 
-	_, why = drainedOffsets(switching(), at(11, 4))
+	_, why = drainedOffsets(aSwitch(), at(11, 4))
 	require.Contains(t, why, "above what its instance has processed")
 
-	g := switching()
+	g := aSwitch()
 	g.Members = g.Members[:1]
 	_, why = drainedOffsets(g, map[string]map[int32]int64{"orders": {0: 10}})
 	require.Contains(t, why, "orders/1 has no committed offset")
 }
 
-func dense(t *testing.T, n int64) offsetmap.Map {
+func dense(t *testing.T, n int64) *track {
 	m, err := offsetmap.New(0, 0)
 	require.NoError(t, err)
 	require.NoError(t, m.Append(offsetmap.Run{Source: 0, Target: 0, Count: n}))
-	return m
+	return &track{known: true, m: m}
 }
 
 func TestCutOf(t *testing.T) {
 	maps := func(p0, p1 int64) copies {
-		return func(_ string, p int32) (offsetmap.Map, bool) { return dense(t, []int64{p0, p1}[p]), true }
+		return func(_ string, p int32) (copied, bool) { return dense(t, []int64{p0, p1}[p]), true }
 	}
 	starts := map[string]map[int32]int64{"orders": {0: 0, 1: 0}}
-	cut, why, failed := cutOf(switching(), maps(10, 20), starts)
+	cut, why, failed := cutOf(aSwitch(), maps(10, 20), starts)
 	require.Empty(t, why)
 	require.False(t, failed)
 	require.Equal(t, []events.CutPoint{{Topic: "orders", Partition: 0, Source: 10, Target: 10}, {Topic: "orders", Partition: 1, Source: 4, Target: 4}}, cut)
 
-	_, why, failed = cutOf(switching(), maps(9, 20), starts)
+	_, why, failed = cutOf(aSwitch(), maps(9, 20), starts)
 	require.Contains(t, why, "copied up to 9, the group is at 10")
 	require.False(t, failed, "the copy will come")
 
-	_, why, _ = cutOf(switching(), func(string, int32) (offsetmap.Map, bool) { return offsetmap.Map{}, false }, starts)
+	_, why, _ = cutOf(aSwitch(), func(string, int32) (copied, bool) { return nil, false }, starts)
 	require.Contains(t, why, "no offset map")
 
 	later, err := offsetmap.New(50, 0)
 	require.NoError(t, err)
-	_, why, failed = cutOf(switching(), func(string, int32) (offsetmap.Map, bool) { return later, true }, starts)
+	_, why, failed = cutOf(aSwitch(), func(string, int32) (copied, bool) { return &track{known: true, m: later}, true }, starts)
 	require.True(t, failed, "records below the begin of the copy would be skipped")
 	require.NotEmpty(t, why)
 }
@@ -142,20 +142,20 @@ func TestSettled(t *testing.T) {
 	at := func(p0, p1 int64) map[string]map[int32]int64 {
 		return map[string]map[int32]int64{"orders-eu": {0: p0, 1: p1}}
 	}
-	evidence, why := settled(switching(), stable(theGuard()), target, at(12, 4), at(12, 4))
+	evidence, why := settled(aSwitch(), stable(theGuard()), target, at(12, 4), at(12, 4))
 	require.Empty(t, why)
 	require.Contains(t, evidence, "1 of 2 committed past the cut")
 
-	_, why = settled(switching(), stable(theGuard()), target, at(12, 4), at(12, 7))
+	_, why = settled(aSwitch(), stable(theGuard()), target, at(12, 4), at(12, 7))
 	require.Contains(t, why, "orders-eu/1 is committed at 4, the cut, and has records up to 7")
 
 	foreign := target
 	foreign.Members = append([]roster.Member{{ID: "x"}}, target.Members...)
-	_, why = settled(switching(), stable(theGuard()), foreign, at(12, 4), at(12, 4))
+	_, why = settled(aSwitch(), stable(theGuard()), foreign, at(12, 4), at(12, 4))
 	require.Contains(t, why, "without the SDK")
 
 	empty := stable(agent)
-	_, why = settled(switching(), stable(theGuard()), empty, at(12, 4), at(12, 4))
+	_, why = settled(aSwitch(), stable(theGuard()), empty, at(12, 4), at(12, 4))
 	require.Contains(t, why, "assigned to nobody")
 }
 
@@ -173,7 +173,7 @@ func TestGuardsWanted(t *testing.T) {
 		{events.PhaseFinished, events.PhaseOnTarget, []string{"orders"}, guardClosed, guardOut},
 		{events.PhaseCancelling, events.PhaseOnSource, []string{"orders"}, guardOut, guardOut},
 	} {
-		g := switching()
+		g := aSwitch()
 		g.Readers, g.Created = c.readers, c.created
 		source, target := guardsWanted(&fsm.Migration{Phase: c.mig}, g)
 		require.Equal(t, c.source, source, "source, %+v", c)

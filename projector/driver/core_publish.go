@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/portage-kafka/portage/events"
@@ -23,6 +24,17 @@ func due(wanted []*events.Directive, there map[address]int64) []events.Directive
 			out = append(out, *d)
 		}
 	}
-	slices.SortFunc(out, func(a, b events.Directive) int { return int(a.Position - b.Position) })
+	slices.SortFunc(out, func(a, b events.Directive) int { return cmp.Compare(a.Position, b.Position) })
+	return out
+}
+
+// byPartition splits directives by the partition that holds them, each in the
+// order given.
+func byPartition(list []events.Directive) [events.ControlPartitions][]events.Directive {
+	var out [events.ControlPartitions][]events.Directive
+	for _, d := range list {
+		p := d.Key().Partition()
+		out[p] = append(out[p], d)
+	}
 	return out
 }

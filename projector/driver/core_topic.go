@@ -62,9 +62,9 @@ func differing(want, have map[string]string) []string {
 
 // behind says which partition the copy has not brought up to its goal, "" when
 // all are.
-func behind(topic string, goal map[int32]int64, copied copies) string {
-	for _, p := range slices.Sorted(maps.Keys(goal)) {
-		m, ok := copied(topic, p)
+func behind(topic string, goal map[int32]int64, maps copies) string {
+	for _, p := range sortedPartitions(goal) {
+		m, ok := maps(topic, p)
 		switch {
 		case !ok && goal[p] > 0:
 			return fmt.Sprintf("%s/%d is not copied yet, the source is at %d", topic, p, goal[p])
@@ -75,10 +75,12 @@ func behind(topic string, goal map[int32]int64, copied copies) string {
 	return ""
 }
 
+func sortedPartitions(m map[int32]int64) []int32 { return slices.Sorted(maps.Keys(m)) }
+
 // partitionOffsets puts offsets into the order of partitions.
 func partitionOffsets(m map[int32]int64) []events.PartitionOffset {
 	out := make([]events.PartitionOffset, 0, len(m))
-	for _, p := range slices.Sorted(maps.Keys(m)) {
+	for _, p := range sortedPartitions(m) {
 		out = append(out, events.PartitionOffset{Partition: p, Offset: m[p]})
 	}
 	return out
@@ -115,4 +117,11 @@ func strays(t *fsm.Topic, ends map[int32]int64) []events.PartitionOffset {
 		}
 	}
 	return out
+}
+
+// short says whether a comparison ended below an end that is known now.
+func short(upTo, ends []events.PartitionOffset) bool {
+	return slices.ContainsFunc(ends, func(e events.PartitionOffset) bool {
+		return !slices.ContainsFunc(upTo, func(u events.PartitionOffset) bool { return u.Partition == e.Partition && u.Offset >= e.Offset })
+	})
 }

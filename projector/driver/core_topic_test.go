@@ -8,7 +8,6 @@ import (
 
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
-	"github.com/portage-kafka/portage/fsm/offsetmap"
 )
 
 func TestCopyingConfigs(t *testing.T) {
@@ -29,9 +28,9 @@ func TestCopyingConfigs(t *testing.T) {
 }
 
 func TestBehind(t *testing.T) {
-	maps := func(_ string, p int32) (offsetmap.Map, bool) {
+	maps := func(_ string, p int32) (copied, bool) {
 		if p == 2 {
-			return offsetmap.Map{}, false
+			return nil, false
 		}
 		return dense(t, 10), true
 	}
@@ -104,4 +103,28 @@ func TestDue(t *testing.T) {
 		got = append(got, x.Position)
 	}
 	require.Equal(t, []int64{7, 8}, got)
+}
+
+// TestShort: a comparison counts only when it reached every end.
+func TestShort(t *testing.T) {
+	ends := []events.PartitionOffset{{Partition: 0, Offset: 5}, {Partition: 1, Offset: 7}}
+	require.False(t, short(ends, ends))
+	require.True(t, short(ends[:1], ends), "a partition was not compared")
+	require.True(t, short([]events.PartitionOffset{{Partition: 0, Offset: 5}, {Partition: 1, Offset: 6}}, ends))
+	require.False(t, short(nil, nil))
+}
+
+// TestPauses: failures are followed by longer and longer pauses, with a limit.
+func TestPauses(t *testing.T) {
+	require.Equal(t, 50*time.Millisecond, pauseAfter(1, 0))
+	require.Less(t, pauseAfter(1, 0.999), 100*time.Millisecond)
+	require.Equal(t, mostPause/2, pauseAfter(1000, 0))
+	now := time.Unix(100, 0)
+	p := pauses{first: time.Second, most: 5 * time.Second}
+	for _, want := range []time.Duration{1, 2, 4, 5, 5} {
+		require.Equal(t, now.Add(want*time.Second), p.next(now))
+	}
+	require.Equal(t, time.Second, idleFor(time.Second, 0))
+	require.Equal(t, time.Second, idleFor(time.Second, perStream))
+	require.Equal(t, 50*time.Second, idleFor(time.Second, 50*perStream))
 }

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -10,8 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/portage-kafka/portage/events"
-	"github.com/portage-kafka/portage/fsm"
-	"github.com/portage-kafka/portage/projector"
 )
 
 // Driver acts on the projection. Create one with New, run it once.
@@ -21,10 +20,6 @@ type Driver struct {
 	maps   *mapStore
 	guards *guards
 	pub    *publisher
-
-	// watchers follow the guards until stopped is closed.
-	watchers sync.WaitGroup
-	stopped  chan struct{}
 
 	mu sync.Mutex
 	// memory is what was seen of a stream in its present phase: it is lost with
@@ -53,125 +48,45 @@ func New(cfg Config) (*Driver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, queue: newQueue(), maps: newMapStore(), memory: make(map[item]*memory), stopped: make(chan struct{})}
-	d.guards = newGuards(cfg)
+	d := &Driver{cfg: cfg, queue: newQueue(), maps: newMapStore(), memory: make(map[item]*memory)}
+	d.guards = newGuards(cfg, d.queue)
 	d.pub = newPublisher(cfg)
 	return d, nil
 }
 
 // Run drives until ctx is done. The guards stay members of their groups: their
-// static memberships outlive the process, and a successor takes them over.
+// static memberships outlive the process, and a successor takes them over. An
+// error says what no waiting mends: the store failed, or a control topic was
+// truncated or recreated.
 func (d *Driver) Run(ctx context.Context) error {
-	defer func() {
-		close(d.stopped)
-		d.watchers.Wait()
-		d.guards.close()
-	}()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.tailOffsets(ctx) })
-	g.Go(func() error { return d.pub.run(ctx) })
-	g.Go(func() error { return d.watch(ctx) })
-	g.Go(func() error { d.queue.run(ctx, d.cfg.Workers, d.look); return nil })
-	err := g.Wait()
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
-}
-
-// watch queues every stream of every open migration when the driver starts, and
-// then the streams that events name.
-func (d *Driver) watch(ctx context.Context) error {
-	after := int64(-1)
-	for ctx.Err() == nil {
-		view := d.cfg.Store.View()
-		err := d.queueChanges(view, after)
-		after = view.Applied()
-		if err := errors.Join(err, view.Close()); err != nil {
-			return err
-		}
-		d.pub.poke()
-		select {
-		case <-ctx.Done():
-		case <-d.cfg.Store.Changed(after):
-			if err := d.cfg.Store.Err(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (d *Driver) queueChanges(view *projector.View, after int64) error {
-	if after >= 0 {
-		return d.queueSince(view, after)
-	}
-	all, err := view.Migrations()
-	for _, m := range all {
-		err = errors.Join(err, d.queueMigration(view, m))
-	}
-	return err
-}
-
-// queueMigration makes the migration and all its topics and groups due.
-func (d *Driver) queueMigration(view *projector.View, m *fsm.Migration) error {
-	now := time.Now()
-	d.queue.add(item{m.Name, events.MigrationStream}, now)
-	topics, err1 := view.Topics(m.Name)
-	for _, t := range topics {
-		d.queue.add(item{m.Name, events.TopicStream(t.Topic)}, now)
-	}
-	groups, err2 := view.Groups(m.Name)
-	for _, g := range groups {
-		d.queue.add(item{m.Name, events.GroupStream(g.Group)}, now)
-	}
-	return errors.Join(err1, err2)
-}
-
-// queueSince makes due what the events after a position name. An event of the
-// migration's own stream, or one that ends a step, concerns all its streams.
-func (d *Driver) queueSince(view *projector.View, after int64) error {
-	notes, err := view.Notes("", after+1, view.Applied(), projector.All)
-	if err != nil {
+	defer d.guards.close()
+	g, inner := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.tailOffsets(inner) })
+	g.Go(func() error { return d.pub.run(inner) })
+	g.Go(func() error { return d.watch(inner) })
+	g.Go(func() error { d.queue.run(inner, d.cfg.Workers, d.look); return nil })
+	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
-	for _, n := range notes {
-		if n.Verdict != fsm.Accepted {
-			continue
-		}
-		m, ok := view.Migration(n.Migration)
-		if !ok {
-			continue
-		}
-		if n.Stream == events.MigrationStream || ends(n.Type) {
-			if err := d.queueMigration(view, m); err != nil {
-				return err
-			}
-			continue
-		}
-		d.queue.add(item{n.Migration, n.Stream}, time.Now())
-	}
 	return nil
 }
 
-// ends reports whether an event may let another stream's step begin.
-func ends(t events.Type) bool {
-	switch t {
-	case "CopySynced", "SwitchCompleted", "SourceQuiet", "TargetCreated":
-		return true
-	}
-	return false
-}
+// lookFor bounds one look at a stream: a cluster that does not answer must not
+// keep a worker for ever.
+const lookFor = time.Minute
 
 // look works on one stream once and says when to look again.
 func (d *Driver) look(ctx context.Context, it item) time.Time {
-	next, err := d.lookOnce(ctx, it)
+	inner, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	next, err := d.lookOnce(inner, it)
 	if ctx.Err() != nil {
 		return time.Time{}
 	}
 	if err != nil {
 		return d.failed(it, err)
 	}
+	d.succeeded(it)
 	if next <= 0 {
 		return time.Time{}
 	}
@@ -186,11 +101,13 @@ func (d *Driver) lookOnce(ctx context.Context, it item) (next time.Duration, err
 		return 0, view.Err()
 	}
 	w := &work{d: d, view: view, it: it, mig: m}
-	return w.do(ctx)
+	if next, err = w.do(ctx); err == nil {
+		err = view.Err()
+	}
+	return next, err
 }
 
-// failed logs a failed attempt and says when the next one is: pauses double
-// from 50 ms up to 5 s.
+// failed logs a failed attempt and says when the next one is.
 func (d *Driver) failed(it item, err error) time.Time {
 	d.mu.Lock()
 	mem := d.memory[it]
@@ -199,13 +116,22 @@ func (d *Driver) failed(it item, err error) time.Time {
 		d.memory[it] = mem
 	}
 	mem.tries++
-	pause := min(50*time.Millisecond<<min(mem.tries, 7), 5*time.Second)
+	pause := pauseAfter(mem.tries, rand.Float64())
 	d.mu.Unlock()
 	d.log(it).Warn().Err(err).Int("tries", mem.tries).Dur("pause", pause).Msg("attempt failed")
 	if d.cfg.Hooks.Failed != nil {
 		d.cfg.Hooks.Failed(it.migration, it.stream, err)
 	}
 	return time.Now().Add(pause)
+}
+
+// succeeded ends a row of failures.
+func (d *Driver) succeeded(it item) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if mem := d.memory[it]; mem != nil {
+		mem.tries = 0
+	}
 }
 
 // recall is the memory of a stream's phase; it is fresh when phase or epoch

@@ -2,10 +2,12 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cluster/group"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
 )
@@ -17,8 +19,10 @@ func (w *work) group(ctx context.Context, g *fsm.Group) (time.Duration, error) {
 		return 0, err
 	}
 	s := &readers{work: w, g: g, source: source, target: target, mem: w.d.recall(w.it, g.Readers, g.Standing.Epoch)}
-	if did, err := s.guard(ctx); did || err != nil {
+	if did, err := s.guard(ctx); did {
 		return again, err
+	} else if err != nil {
+		return s.stuck(ctx, err)
 	}
 	if w.mig.Phase == events.PhaseCancelling && g.Readers == events.PhaseOnSource {
 		return w.onGroup(ctx, g, events.GroupReleased{})
@@ -26,7 +30,25 @@ func (w *work) group(ctx context.Context, g *fsm.Group) (time.Duration, error) {
 	if w.mig.Over() {
 		return s.afterwards(ctx)
 	}
-	return s.phase(ctx)
+	if why := doubtful(g); why != "" && undecided(g.Readers) {
+		return s.abort(ctx, "gate", why)
+	}
+	next, err := s.phase(ctx)
+	if err != nil {
+		return s.stuck(ctx, err)
+	}
+	return next, nil
+}
+
+// stuck ends a hold that an error keeps from going on for too long: instances
+// whose hold has expired are not always there to end it.
+func (s *readers) stuck(ctx context.Context, err error) (time.Duration, error) {
+	held := undecided(s.g.Readers) && s.g.Readers != events.PhasePreparing
+	if !held || !s.overdue(s.mem, holdsLast*s.mig.Plan.Policy.HoldMillis) {
+		return 0, err
+	}
+	next, failed := s.abort(ctx, "hold-expired", err.Error())
+	return next, errors.Join(failed, err)
 }
 
 // readers is one look at the readers of a group.
@@ -67,6 +89,9 @@ func (s *readers) request(ctx context.Context) (time.Duration, error) {
 	if !mayMoveReaders(s.mig, s.g) {
 		return 0, nil
 	}
+	if why := loginFailed(s.g); why != "" {
+		return s.wait(s.mem, why, s.idle())
+	}
 	for _, gt := range s.g.Topics {
 		t, ok := s.view.Topic(s.g.Migration, gt.Topic)
 		if !ok {
@@ -77,7 +102,7 @@ func (s *readers) request(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		if lag := lagOf(gt.Topic, ends, s.d.maps.of(s.g.Migration)); lag > s.mig.Plan.Policy.MaxLag {
-			return s.wait(s.mem, fmt.Sprintf("the copy of %s lags by %d records, the policy allows %d", gt.Topic, lag, s.mig.Plan.Policy.MaxLag), s.d.cfg.Idle)
+			return s.wait(s.mem, fmt.Sprintf("the copy of %s lags by %d records, the policy allows %d", gt.Topic, lag, s.mig.Plan.Policy.MaxLag), s.idle())
 		}
 	}
 	return s.onGroup(ctx, s.g, events.SwitchRequested{To: events.RouteTarget})
@@ -86,7 +111,7 @@ func (s *readers) request(ctx context.Context) (time.Duration, error) {
 // prepare waits until everybody inside the source group is the guard or has
 // prepared.
 func (s *readers) prepare(ctx context.Context) (time.Duration, error) {
-	if why := s.d.guards.stranger(s.sourceSeat()); why != "" {
+	if why := s.d.guards.stranger(s.sourceSeat(), s.it); why != "" {
 		return s.abort(ctx, "stranger", "source: "+why)
 	}
 	snap, err := inspect(ctx, s.source, s.g.Group)
@@ -110,10 +135,14 @@ func (s *readers) abort(ctx context.Context, code, reason string) (time.Duration
 	return s.onGroup(ctx, s.g, events.AbortRequested{Code: code, Reason: reason})
 }
 
+// holdsLast is how many times as long as instances hold the driver waits in one
+// phase of a hold before it ends the attempt itself.
+const holdsLast = 3
+
 // expire waits; the instances ask for an abort when their hold expires, the
 // driver when they are not there to do so.
 func (s *readers) expire(ctx context.Context, why string) (time.Duration, error) {
-	if s.overdue(s.mem, 3*s.mig.Plan.Policy.HoldMillis) {
+	if s.overdue(s.mem, holdsLast*s.mig.Plan.Policy.HoldMillis) {
 		return s.abort(ctx, "hold-expired", why)
 	}
 	return s.wait(s.mem, why, s.d.cfg.Poll)
@@ -162,7 +191,7 @@ func (s *readers) freeze(ctx context.Context) (list []events.TopicOffset, failed
 	if list, failed = drainedOffsets(s.g, committed.at); failed != "" {
 		return nil, failed, nil
 	}
-	if err := s.d.guards.commit(ctx, s.sourceSeat(), committed.commits(list)); err != nil {
+	if err := s.d.guards.commit(ctx, s.sourceSeat(), s.it, committed.commits(list)); err != nil {
 		return nil, "", err
 	}
 	after, err := s.committed(ctx, s.source, sourceTopics(s.g))
@@ -195,7 +224,7 @@ func (s *readers) takeCut(ctx context.Context) (time.Duration, error) {
 	if why != "" {
 		return s.expire(ctx, why)
 	}
-	if why, err := s.compareRecords(ctx, cut); err != nil {
+	if why, err := s.compareRecords(ctx, cut, starts); err != nil {
 		return 0, err
 	} else if why != "" {
 		return s.abort(ctx, "gate", why)
@@ -257,7 +286,7 @@ func (s *readers) close(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	if !s.g.LeaveSource {
-		held, ok := s.d.guards.held(s.sourceSeat())
+		held, ok := s.d.guards.held(s.sourceSeat(), s.it)
 		if !ok || !source.has(held.MemberID) {
 			return s.wait(s.mem, "the guard is not proven to hold the source", s.d.cfg.Poll)
 		}
@@ -294,8 +323,12 @@ func (s *readers) targetEnds(ctx context.Context) (map[string]map[int32]int64, e
 	return ends, nil
 }
 
-// sealPause is the time between two attempts to seal a source group.
-const sealPause = 10 * time.Minute
+// sealPause is the time between two attempts to seal a source group, sealNever
+// that on a broker which does not offer it: each attempt is a new membership.
+const (
+	sealPause = 10 * time.Minute
+	sealNever = 365 * 24 * time.Hour
+)
 
 // afterwards keeps the guard in the source group; once it is alone there it
 // closes the group to everybody, KIP-848 clients included.
@@ -308,15 +341,22 @@ func (s *readers) afterwards(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	if others := snap.others(); len(others) > 0 {
-		return s.wait(s.mem, "source: members "+names(others)+" are still inside", s.d.cfg.Idle)
+		return s.wait(s.mem, "source: members "+names(others)+" are still inside", s.idle())
 	}
 	if left := time.Until(s.mem.sealAfter); left > 0 {
 		return left, nil
 	}
-	if err := s.d.guards.seal(ctx, s.sourceSeat()); err != nil {
+	p := s.d.guards.at(s.sourceSeat(), s.it)
+	if p == nil {
+		return s.idle(), nil
+	}
+	if err := p.Seal(ctx); err != nil {
 		// Every attempt opens the group for a moment, and the guard holds it all the same.
 		s.mem.sealAfter = time.Now().Add(sealPause)
-		return sealPause, fmt.Errorf("seal the source group: %w", err)
+		if errors.Is(err, group.ErrKeepsType) {
+			s.mem.sealAfter = time.Now().Add(sealNever)
+		}
+		return 0, fmt.Errorf("seal the source group: %w", err)
 	}
 	return again, nil
 }

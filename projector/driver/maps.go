@@ -1,7 +1,10 @@
 package driver
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/portage-kafka/portage/events"
@@ -12,52 +15,137 @@ import (
 // Safe for concurrent use.
 type mapStore struct {
 	mu     sync.RWMutex
-	blocks map[events.CopyKey][]offsetmap.Block
-	merged map[events.CopyKey]offsetmap.Map
+	tracks map[events.CopyKey]*track
+	// complete is true once all that was published before the driver started is
+	// known: before that, the absence of a run says nothing.
+	complete bool
 }
 
-func newMapStore() *mapStore {
-	return &mapStore{blocks: make(map[events.CopyKey][]offsetmap.Block), merged: make(map[events.CopyKey]offsetmap.Map)}
-}
+func newMapStore() *mapStore { return &mapStore{tracks: make(map[events.CopyKey]*track)} }
 
-// put takes a published block. The newest map that the blocks can be merged
-// into is kept; a hole or contradiction is returned and leaves the former map.
+// put joins a published block to its partition's map. A block that cannot be
+// joined yet is kept, and the reason returned: the map reaches as far as it did.
 func (s *mapStore) put(k events.CopyKey, b events.Block) error {
 	m, err := offsetmap.Unpack(b.Runs)
 	if err != nil {
 		return fmt.Errorf("offset map of %s, block %d.%d: %w", k, b.Epoch, b.Number, err)
 	}
-	block := offsetmap.Block{Epoch: int64(b.Epoch), Number: int64(b.Number), Map: m}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.blocks[k] = replaced(s.blocks[k], block)
-	whole, err := offsetmap.Merge(s.blocks[k])
-	if err != nil {
-		return fmt.Errorf("offset map of %s: %w", k, err)
+	t := s.tracks[k]
+	if t == nil {
+		t = &track{}
+		s.tracks[k] = t
 	}
-	s.merged[k] = whole
+	s.mu.Unlock()
+	if err := t.put(offsetmap.Block{Epoch: int64(b.Epoch), Number: int64(b.Number), Map: m}); err != nil {
+		return fmt.Errorf("offset map of %s: block %d of producer epoch %d: %w", k, b.Number, b.Epoch, err)
+	}
 	return nil
 }
 
-func replaced(list []offsetmap.Block, b offsetmap.Block) []offsetmap.Block {
-	for i := range list {
-		if list[i].Epoch == b.Epoch && list[i].Number == b.Number {
-			list[i] = b
-			return list
-		}
-	}
-	return append(list, b)
+// whole notes that everything published so far is known.
+func (s *mapStore) whole() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.complete = true
+}
+
+func (s *mapStore) isWhole() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.complete
 }
 
 // of are the maps of a migration, as the cores ask for them.
 func (s *mapStore) of(migration string) copies {
-	return func(topic string, partition int32) (offsetmap.Map, bool) {
+	return func(topic string, partition int32) (copied, bool) {
 		s.mu.RLock()
 		defer s.mu.RUnlock()
-		m, ok := s.merged[events.CopyKey{Migration: migration, Topic: topic, Partition: partition}]
-		if !ok {
-			return offsetmap.Map{}, false
-		}
-		return m.Clone(), true
+		t, ok := s.tracks[events.CopyKey{Migration: migration, Topic: topic, Partition: partition}]
+		return t, ok
 	}
+}
+
+// track is the map of one partition. What is asked of it is answered from its
+// state at that moment; it only ever grows. A block is joined once, so the work
+// is that of the block and not of the map.
+type track struct {
+	mu    sync.Mutex
+	known bool
+	m     offsetmap.Map
+	// apart are blocks that lie above a hole, the newest of each number.
+	apart []offsetmap.Block
+}
+
+var _ copied = (*track)(nil)
+
+func (t *track) put(b offsetmap.Block) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.known {
+		t.m, t.known = b.Map.Clone(), true
+		return nil
+	}
+	err := t.join(b)
+	if errors.Is(err, offsetmap.ErrHole) {
+		t.keep(b)
+		return err
+	}
+	if err == nil {
+		t.fill()
+	}
+	return err
+}
+
+// join extends the map; by a block before its begin, too, which comes later
+// only where the log was compacted.
+func (t *track) join(b offsetmap.Block) error {
+	if b.Map.Begin().Source >= t.m.Begin().Source {
+		return t.m.Join(&b.Map)
+	}
+	longer := b.Map.Clone()
+	if err := longer.Join(&t.m); err != nil {
+		return err
+	}
+	t.m = longer
+	return nil
+}
+
+func (t *track) keep(b offsetmap.Block) {
+	i, found := slices.BinarySearchFunc(t.apart, b, func(a, b offsetmap.Block) int {
+		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Number, b.Number))
+	})
+	if !found {
+		t.apart = slices.Insert(t.apart, i, b)
+	}
+	t.apart[i] = b
+}
+
+// fill joins what lay apart, as far as it goes.
+func (t *track) fill() {
+	for before := -1; before != len(t.apart); {
+		before = len(t.apart)
+		t.apart = slices.DeleteFunc(t.apart, func(b offsetmap.Block) bool { return t.join(b) == nil })
+	}
+}
+
+// Watermark is the source offset up to which the map reaches.
+func (t *track) Watermark() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.m.Watermark()
+}
+
+// Written is how many records the copy wrote and where it began on the target.
+func (t *track) Written() (from, count int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.m.Begin().Target, t.m.Copied()
+}
+
+// Translate implements [offsetmap.Map.Translate].
+func (t *track) Translate(position, sourceLogStart int64) (offsetmap.Position, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.m.Translate(position, sourceLogStart)
 }

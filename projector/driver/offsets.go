@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
@@ -70,8 +72,11 @@ func targetTopics(g *fsm.Group) map[string][]int32 {
 // lagOf is how many source offsets below the ends are not copied yet.
 func lagOf(topic string, ends map[int32]int64, maps copies) (lag int64) {
 	for p, end := range ends {
-		m, _ := maps(topic, p)
-		lag += max(0, end-m.Watermark())
+		var at int64
+		if m, ok := maps(topic, p); ok {
+			at = m.Watermark()
+		}
+		lag += max(0, end-at)
 	}
 	return lag
 }
@@ -79,30 +84,55 @@ func lagOf(topic string, ends map[int32]int64, maps copies) (lag int64) {
 // compareRecords reads the first record from each cut point on both sides: they
 // must be the same record. Where the source has none there is nothing to
 // compare.
-func (s *readers) compareRecords(ctx context.Context, cut []events.CutPoint) (string, error) {
-	for _, c := range cut {
-		from, ok, err := firstFrom(ctx, s.source, c.Topic, c.Partition, c.Source)
-		if err != nil || !ok {
-			if err != nil {
-				return "", err
-			}
-			continue
-		}
-		name := s.targetName(c.Topic)
-		m, _ := s.d.maps.of(s.g.Migration)(c.Topic, c.Partition)
-		if m.Watermark() <= from.Offset {
-			continue
-		}
-		to, ok, err := firstFrom(ctx, s.target, name, c.Partition, c.Target)
-		if err != nil {
-			return "", err
-		}
-		if !ok || !sameRecord(from, to) {
-			return fmt.Sprintf("%s/%d: source record %d and the target's from %d on are not the same record", c.Topic, c.Partition, from.Offset, c.Target), nil
+// compareAtOnce is how many partitions are compared at a time.
+const compareAtOnce = 8
+
+func (s *readers) compareRecords(ctx context.Context, cut []events.CutPoint, starts map[string]map[int32]int64) (string, error) {
+	found := make([]string, len(cut))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(compareAtOnce)
+	for i, c := range cut {
+		g.Go(func() (err error) {
+			found[i], err = s.compareRecord(ctx, c, max(c.Source, starts[c.Topic][c.Partition]))
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return "", err
+	}
+	for _, why := range found {
+		if why != "" {
+			return why, nil
 		}
 	}
 	return "", nil
 }
+
+// compareRecord compares one partition, on the source from an offset that is
+// not deleted.
+func (s *readers) compareRecord(ctx context.Context, c events.CutPoint, start int64) (string, error) {
+	from, ok, err := firstFrom(ctx, s.source, c.Topic, c.Partition, start)
+	if err != nil || !ok {
+		return "", err
+	}
+	if m, ok := s.d.maps.of(s.g.Migration)(c.Topic, c.Partition); !ok || m.Watermark() <= from.Offset {
+		return "", nil
+	}
+	to, ok, err := firstFrom(ctx, s.target, s.targetName(c.Topic), c.Partition, c.Target)
+	if code, is := cluster.Code(err); is && code == codeOutOfRange {
+		return fmt.Sprintf("%s/%d: the target has deleted its record %d already", c.Topic, c.Partition, c.Target), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if !ok || !sameRecord(from, to) {
+		return fmt.Sprintf("%s/%d: source record %d and the target's from %d on are not the same record", c.Topic, c.Partition, from.Offset, c.Target), nil
+	}
+	return "", nil
+}
+
+// codeOutOfRange is Kafka's OFFSET_OUT_OF_RANGE.
+const codeOutOfRange = 1
 
 // firstFrom is the first committed record at or above an offset.
 func firstFrom(ctx context.Context, c *cluster.Client, topic string, partition int32, offset int64) (cluster.Record, bool, error) {

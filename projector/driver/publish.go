@@ -55,25 +55,29 @@ func (p *publisher) published(cluster string, to events.Addressee, position int6
 // moves it: producers read the events between the mark and their registration.
 const markEvery = 5 * time.Second
 
+// retryPublish is the pause after directives could not be published.
+const retryPublish = time.Second
+
 func (p *publisher) run(ctx context.Context) error {
 	if err := p.load(ctx); err != nil {
 		return err
 	}
 	ticker := time.NewTicker(markEvery)
 	defer ticker.Stop()
-	for {
-		if err := p.once(ctx, false); err != nil && ctx.Err() == nil {
-			p.cfg.Logger.Warn().Err(err).Msg("directives not published, trying again")
-			time.AfterFunc(time.Second, p.poke)
+	for allMarks := false; ; {
+		var retry <-chan time.Time
+		if err := p.once(ctx, allMarks); err != nil && ctx.Err() == nil {
+			p.cfg.Logger.Warn().Err(err).Msg("not all directives and marks are published, trying again")
+			retry = time.After(retryPublish)
 		}
+		allMarks = false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-p.wake:
+		case <-retry:
 		case <-ticker.C:
-			if err := p.once(ctx, true); err != nil && ctx.Err() == nil {
-				p.cfg.Logger.Warn().Err(err).Msg("marks not published, trying again")
-			}
+			allMarks = true
 		}
 	}
 }
@@ -105,31 +109,31 @@ func (p *publisher) load(ctx context.Context) (err error) {
 	}
 }
 
-// once publishes what is due and then the marks of the partitions concerned;
-// of all partitions when asked.
+// once publishes what is due and then the marks of the partitions concerned; of
+// all partitions when asked. Each partition goes its own way: one that cannot be
+// written keeps its mark and holds up no other.
 func (p *publisher) once(ctx context.Context, allMarks bool) error {
 	applied, wanted, err := p.wanted()
 	if err != nil {
 		return err
 	}
-	touched := make(map[int32]bool)
 	p.mu.Lock()
 	list := due(wanted, p.there)
 	p.mu.Unlock()
-	for _, d := range list {
-		if err := p.directives.Publish(ctx, d); err != nil && !errors.Is(err, log.ErrStale) {
-			return fmt.Errorf("publish the directive of %s: %w", d.Addressee, err)
+	errs := make([]error, events.ControlPartitions)
+	var wg sync.WaitGroup
+	for partition, part := range byPartition(list) {
+		if len(part) == 0 && !allMarks {
+			continue
 		}
-		p.mu.Lock()
-		p.there[addressOf(d)] = d.Position
-		p.mu.Unlock()
-		touched[d.Key().Partition()] = true
-		if p.cfg.Hooks.Published != nil {
-			p.cfg.Hooks.Published(d)
-		}
+		wg.Go(func() { errs[partition] = p.partition(ctx, int32(partition), part, applied) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	p.done = applied
-	return p.mark(ctx, applied, touched, allMarks)
+	return nil
 }
 
 // wanted reads what the projection wants published, from where the publisher
@@ -141,20 +145,32 @@ func (p *publisher) wanted() (applied int64, list []*events.Directive, err error
 	return view.Applied(), list, err
 }
 
-func (p *publisher) mark(ctx context.Context, applied int64, touched map[int32]bool, all bool) error {
-	for partition := range int32(events.ControlPartitions) {
-		p.mu.Lock()
-		stale := p.marks[partition] < applied && (all || touched[partition])
-		p.mu.Unlock()
-		if !stale {
-			continue
-		}
-		if err := p.directives.PublishMark(ctx, partition, applied); err != nil {
-			return fmt.Errorf("publish the mark of partition %d: %w", partition, err)
+// partition publishes the directives of one partition, in order, and then its
+// mark.
+func (p *publisher) partition(ctx context.Context, partition int32, list []events.Directive, applied int64) error {
+	for _, d := range list {
+		// A later directive than ours is as good: another orchestrator is ahead.
+		if err := p.directives.Publish(ctx, d); err != nil && !errors.Is(err, log.ErrStale) {
+			return fmt.Errorf("publish the directive of %s: %w", d.Addressee, err)
 		}
 		p.mu.Lock()
-		p.marks[partition] = applied
+		p.there[addressOf(d)] = d.Position
 		p.mu.Unlock()
+		if p.cfg.Hooks.Published != nil {
+			p.cfg.Hooks.Published(d)
+		}
 	}
+	p.mu.Lock()
+	stale := p.marks[partition] < applied
+	p.mu.Unlock()
+	if !stale {
+		return nil
+	}
+	if err := p.directives.PublishMark(ctx, partition, applied); err != nil {
+		return fmt.Errorf("publish the mark of partition %d: %w", partition, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.marks[partition] = applied
 	return nil
 }

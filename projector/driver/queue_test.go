@@ -62,3 +62,24 @@ func TestQueueOrder(t *testing.T) {
 	ready, _ = q.take(now, 10)
 	require.Equal(t, []item{b}, ready)
 }
+
+// TestQueueFull: while more is due than there are workers, nothing is waited
+// for but the end of a work; then the earliest comes first.
+func TestQueueFull(t *testing.T) {
+	q := newQueue()
+	now := time.Unix(100, 0)
+	first, second := item{"m", "topic/first"}, item{"m", "topic/second"}
+	q.add(second, now.Add(-time.Second))
+	q.add(first, now.Add(-time.Minute))
+	ready, next := q.take(now, 1)
+	require.Equal(t, []item{first}, ready)
+	require.True(t, next.IsZero(), "a time in the past would spin")
+	ready, next = q.take(now, 0)
+	require.Empty(t, ready)
+	require.True(t, next.IsZero())
+	require.Equal(t, 2, q.size())
+	q.done(first, now.Add(time.Hour))
+	ready, next = q.take(now, 5)
+	require.Equal(t, []item{second}, ready)
+	require.Equal(t, now.Add(time.Hour), next)
+}

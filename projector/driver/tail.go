@@ -12,7 +12,7 @@ import (
 func (d *Driver) tailOffsets(ctx context.Context) error {
 	tail := log.NewOffsets(d.cfg.Control, log.Options{Logger: d.cfg.Logger}).Tail(nil)
 	for ctx.Err() == nil {
-		records, _, err := tail.Next(ctx, time.Second)
+		records, caughtUp, err := tail.Next(ctx, time.Second)
 		if lasting(err) {
 			return errors.Join(err, tail.Close())
 		}
@@ -21,6 +21,9 @@ func (d *Driver) tailOffsets(ctx context.Context) error {
 		}
 		for _, r := range records {
 			d.takeMap(r)
+		}
+		if caughtUp {
+			d.maps.whole()
 		}
 	}
 	return tail.Close()
@@ -39,5 +42,5 @@ func (d *Driver) takeMap(r log.OffsetsRecord) {
 
 // lasting reports errors of a control topic that no waiting mends.
 func lasting(err error) bool {
-	return errors.Is(err, log.ErrTruncated) || errors.Is(err, log.ErrRecreated) || errors.Is(err, log.ErrMissing)
+	return errors.Is(err, log.ErrTruncated) || errors.Is(err, log.ErrRecreated)
 }

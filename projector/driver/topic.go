@@ -2,10 +2,7 @@ package driver
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/portage-kafka/portage/cluster"
@@ -60,120 +57,6 @@ func (w *work) syncedTopic(ctx context.Context, t *fsm.Topic) (time.Duration, er
 	return w.watchSource(ctx, t)
 }
 
-// createTopic makes the target topic stand there as it is to be while it is
-// copied: DESIGN §8, "While copying".
-func (w *work) createTopic(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
-	target, err := w.d.cfg.Clusters(ctx, t.Plan.Target.Name)
-	if err != nil {
-		return 0, err
-	}
-	mem := w.d.recall(w.it, t.Copy, 0)
-	err = w.ensureTopic(ctx, target, t)
-	var final *finalError
-	switch {
-	case errors.As(err, &final):
-		return w.onTopic(ctx, t, events.CopyAxis, events.CopyFailed{Effect: "create " + t.Plan.TargetTopic, Reason: final.Error()})
-	case err != nil && mem.tries >= maxTries:
-		return w.onTopic(ctx, t, events.CopyAxis, events.CopyFailed{Effect: "create " + t.Plan.TargetTopic, Reason: err.Error()})
-	case err != nil:
-		return 0, err
-	}
-	return w.targetStands(ctx, target, t)
-}
-
-// maxTries is how often an effect is tried before its failure is recorded: with
-// the pauses of Driver.failed about a minute.
-const maxTries = 16
-
-// finalError is a finding that no retry can mend.
-type finalError struct{ reason string }
-
-func (e *finalError) Error() string { return e.reason }
-
-func (w *work) ensureTopic(ctx context.Context, target *cluster.Client, t *fsm.Topic) error {
-	wanted := copyingConfigs(t.Plan.Configs)
-	spec := cluster.TopicSpec{Name: t.Plan.TargetTopic, Partitions: t.Plan.Partitions, ReplicationFactor: int16(t.Plan.ReplicationFactor), Configs: wanted}
-	err := target.CreateTopic(ctx, spec)
-	if err != nil && !errors.Is(err, cluster.ErrTopicExists) {
-		return err
-	}
-	topics, err := target.Topics(ctx, t.Plan.TargetTopic)
-	if err != nil {
-		return err
-	}
-	have, ok := topics[t.Plan.TargetTopic]
-	switch {
-	case !ok:
-		return fmt.Errorf("topic %s does not show on %s yet", t.Plan.TargetTopic, target.Name())
-	case int32(len(have.Partitions)) != t.Plan.Partitions:
-		return &finalError{fmt.Sprintf("%s has %d partitions on %s, the source has %d: delete it or change the plan", t.Plan.TargetTopic, len(have.Partitions), target.Name(), t.Plan.Partitions)}
-	case t.Target != nil && t.Target.TopicID != hex.EncodeToString(have.ID[:]):
-		return &finalError{fmt.Sprintf("%s on %s is another topic than the one that was copied to: it was deleted and created again", t.Plan.TargetTopic, target.Name())}
-	}
-	if t.Target == nil {
-		if err := w.ensureEmpty(ctx, target, t); err != nil {
-			return err
-		}
-	}
-	return w.ensureConfigs(ctx, target, t.Plan.TargetTopic, wanted)
-}
-
-// ensureEmpty refuses a target topic with records before portage has copied
-// any.
-func (*work) ensureEmpty(ctx context.Context, target *cluster.Client, t *fsm.Topic) error {
-	ends, err := target.ListOffsets(ctx, t.Plan.TargetTopic, partitions(t.Plan.Partitions), cluster.Latest)
-	if err != nil {
-		return err
-	}
-	for _, e := range partitionOffsets(ends) {
-		if e.Offset > 0 {
-			return &finalError{fmt.Sprintf("%s/%d on %s is not empty (end %d): portage copies into empty topics only", t.Plan.TargetTopic, e.Partition, target.Name(), e.Offset)}
-		}
-	}
-	return nil
-}
-
-// ensureConfigs sets what differs and reads it back.
-func (w *work) ensureConfigs(ctx context.Context, target *cluster.Client, topic string, wanted map[string]string) error {
-	diff, err := w.configDiff(ctx, target, topic, wanted)
-	if err != nil || len(diff) == 0 {
-		return err
-	}
-	if err := target.AlterTopicConfigs(ctx, topic, wanted, nil); err != nil {
-		return err
-	}
-	if diff, err = w.configDiff(ctx, target, topic, wanted); err != nil {
-		return err
-	}
-	if len(diff) > 0 {
-		return fmt.Errorf("configs of %s on %s: %s", topic, target.Name(), strings.Join(diff, "; "))
-	}
-	return nil
-}
-
-func (*work) configDiff(ctx context.Context, target *cluster.Client, topic string, wanted map[string]string) ([]string, error) {
-	values, err := target.TopicConfigs(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
-	have := make(map[string]string)
-	for name, v := range values {
-		have[name] = v.Value
-	}
-	return differing(wanted, have), nil
-}
-
-func (w *work) targetStands(ctx context.Context, target *cluster.Client, t *fsm.Topic) (time.Duration, error) {
-	topics, err := target.Topics(ctx, t.Plan.TargetTopic)
-	if err != nil {
-		return 0, err
-	}
-	id := topics[t.Plan.TargetTopic].ID
-	return w.onTopic(ctx, t, events.CopyAxis, events.TargetCreated{
-		TopicID: hex.EncodeToString(id[:]), Created: !t.Plan.Existing, Configs: copyingConfigs(t.Plan.Configs),
-	})
-}
-
 // sourceEnds reads the ends of the source partitions that a read-committed
 // copy can reach.
 func (w *work) sourceEnds(ctx context.Context, t *fsm.Topic, at int64) (map[int32]int64, error) {
@@ -196,99 +79,51 @@ func (w *work) awaitSync(ctx context.Context, t *fsm.Topic) (time.Duration, erro
 		mem.goal = ends
 	}
 	if why := behind(t.Topic, mem.goal, w.d.maps.of(t.Migration)); why != "" {
-		return w.wait(mem, why, w.d.cfg.Idle)
+		return w.wait(mem, why, w.idle())
 	}
 	return w.onTopic(ctx, t, events.CopyAxis, events.CopySynced{Ends: partitionOffsets(mem.goal)})
 }
 
 // finishTopic compares both sides up to the quiet source's ends and then sets
-// the real configs.
+// the real configs. Until then the source is watched: what reaches it meanwhile
+// is copied and compared, too.
 func (w *work) finishTopic(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
-	if t.Copy == events.PhaseSynced {
-		if t.Verify != nil {
-			return 0, nil
-		}
-		return w.onTopic(ctx, t, events.CopyAxis, events.VerifyOrdered{UpTo: t.Ends})
-	}
-	target, err := w.d.cfg.Clusters(ctx, t.Plan.Target.Name)
+	ends, err := w.sourceEnds(ctx, t, cluster.Latest)
 	if err != nil {
 		return 0, err
+	}
+	if t.Retire != events.PhaseQuiet || len(strays(t, ends)) > 0 {
+		return w.watchSource(ctx, t)
+	}
+	switch {
+	case t.Verify == nil || short(t.Verify.UpTo, t.Ends):
+		return w.onTopic(ctx, t, events.CopyAxis, events.VerifyOrdered{UpTo: t.Ends})
+	case t.Copy == events.PhaseSynced:
+		return w.wait(w.d.recall(w.it, t.Copy, 0), "both sides are being compared", 4*w.idle())
 	}
 	mem := w.d.recall(w.it, t.Copy, 0)
 	configs := finalConfigs(t.Plan.Configs)
-	err = w.finalConfigs(ctx, target, t, configs)
-	if err != nil && mem.tries >= maxTries {
-		return w.onTopic(ctx, t, events.CopyAxis, events.CopyFailed{Effect: "set the configs of " + t.Plan.TargetTopic, Reason: err.Error()})
-	}
-	if err != nil {
-		return 0, err
+	if err := w.finalConfigs(ctx, t, configs); err != nil {
+		return w.giveUp(ctx, t, mem, "set the configs of "+t.Plan.TargetTopic, err)
 	}
 	return w.onTopic(ctx, t, events.CopyAxis, events.TopicFinished{Configs: configs})
 }
 
-// finalConfigs sets what the source has and removes what only the copy needed.
-func (w *work) finalConfigs(ctx context.Context, target *cluster.Client, t *fsm.Topic, configs map[string]string) error {
-	var remove []string
-	for name := range copyingConfigs(t.Plan.Configs) {
-		if _, keep := configs[name]; !keep {
-			remove = append(remove, name)
-		}
-	}
-	if err := target.AlterTopicConfigs(ctx, t.Plan.TargetTopic, configs, remove); err != nil {
-		return err
-	}
-	diff, err := w.configDiff(ctx, target, t.Plan.TargetTopic, configs)
-	if err == nil && len(diff) > 0 {
-		err = fmt.Errorf("configs of %s on %s: %s", t.Plan.TargetTopic, target.Name(), strings.Join(diff, "; "))
-	}
-	return err
-}
+// maxTries is how often an effect is tried before its failure is recorded: with
+// the pauses of Driver.failed about a minute.
+const maxTries = 16
 
-// releaseTopic removes, in a cancelled migration, what portage created and
-// nobody else wrote to.
-func (w *work) releaseTopic(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
-	switch t.Copy {
-	case events.PhaseReleased, events.PhaseFinished:
-		return 0, nil
-	case events.PhasePlanned:
-		return w.onTopic(ctx, t, events.CopyAxis, events.TopicReleased{})
-	}
-	target, err := w.d.cfg.Clusters(ctx, t.Plan.Target.Name)
-	if err != nil {
-		return 0, err
-	}
-	if t.Plan.Existing {
-		return w.onTopic(ctx, t, events.CopyAxis, events.TopicReleased{Note: "the topic stood there before the plan: it is left as it is"})
-	}
-	note, err := w.writtenByOthers(ctx, target, t)
-	if err != nil {
-		return 0, err
-	}
-	if note != "" {
-		return w.onTopic(ctx, t, events.CopyAxis, events.TopicReleased{Note: note})
-	}
-	if err := target.DeleteTopic(ctx, t.Plan.TargetTopic); err != nil && !errors.Is(err, cluster.ErrUnknownTopic) {
-		return 0, err
-	}
-	return w.onTopic(ctx, t, events.CopyAxis, events.TopicReleased{Deleted: true})
-}
+// finalError is a finding that no retry can mend.
+type finalError struct{ reason string }
 
-// writtenByOthers says why the target topic must stay: it has records beyond
-// the copy's own.
-func (w *work) writtenByOthers(ctx context.Context, target *cluster.Client, t *fsm.Topic) (string, error) {
-	ends, err := target.ListOffsets(ctx, t.Plan.TargetTopic, partitions(t.Plan.Partitions), cluster.Latest)
-	if errors.Is(err, cluster.ErrUnknownTopic) {
-		return "", nil
+func (e *finalError) Error() string { return e.reason }
+
+// giveUp records an error that no retry can mend, or that came too often; any
+// other one is returned, to be tried again.
+func (w *work) giveUp(ctx context.Context, t *fsm.Topic, mem *memory, effect string, err error) (time.Duration, error) {
+	var final *finalError
+	if errors.As(err, &final) || mem.tries >= maxTries {
+		return w.onTopic(ctx, t, events.CopyAxis, events.CopyFailed{Effect: effect, Reason: err.Error()})
 	}
-	if err != nil {
-		return "", err
-	}
-	maps := w.d.maps.of(t.Migration)
-	for _, e := range partitionOffsets(ends) {
-		m, ok := maps(t.Topic, e.Partition)
-		if e.Offset > 0 && (!ok || e.Offset > m.TargetEnd()) {
-			return fmt.Sprintf("%s/%d has records that the copy did not write: the topic is left as it is", t.Plan.TargetTopic, e.Partition), nil
-		}
-	}
-	return "", nil
+	return 0, err
 }

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/portage-kafka/portage/cluster"
@@ -49,7 +50,10 @@ func (w *work) migration(ctx context.Context) (time.Duration, error) {
 	if !mayComplete(w.mig) {
 		return 0, nil
 	}
-	return w.say(ctx, intent{it: w.it, axis: events.MigrationAxis, version: w.mig.Standing.Version, body: events.CompleteRequested{}})
+	digests, _ := w.view.Digests(w.it.migration)
+	return w.say(ctx, intent{
+		it: w.it, axis: events.MigrationAxis, version: w.mig.Standing.Version, row: digests.State.String(), body: events.CompleteRequested{},
+	})
 }
 
 // say appends an event. A refusal is no failure: the row has moved on, or what
@@ -62,11 +66,14 @@ func (w *work) say(ctx context.Context, in intent) (time.Duration, error) {
 	if note.Verdict == fsm.Accepted {
 		return again, nil
 	}
-	return w.d.cfg.Idle, nil
+	return w.idle(), nil
 }
 
+// idle is the pause before a look that no event calls for.
+func (w *work) idle() time.Duration { return idleFor(w.d.cfg.Idle, w.d.queue.size()) }
+
 func (w *work) onTopic(ctx context.Context, t *fsm.Topic, axis events.Axis, body events.Body) (time.Duration, error) {
-	in := intent{it: w.it, axis: axis, version: t.Standing.Version, body: body}
+	in := intent{it: w.it, axis: axis, version: t.Standing.Version, row: fmt.Sprint(t.Changed), body: body}
 	if k, ok := events.Lookup(body.EventType()); ok && k.Epoch {
 		in.epoch = t.Standing.Epoch
 		if k.Type == "SwitchRequested" {
@@ -77,7 +84,7 @@ func (w *work) onTopic(ctx context.Context, t *fsm.Topic, axis events.Axis, body
 }
 
 func (w *work) onGroup(ctx context.Context, g *fsm.Group, body events.Body) (time.Duration, error) {
-	in := intent{it: w.it, axis: events.ReadersAxis, version: g.Standing.Version, body: body}
+	in := intent{it: w.it, axis: events.ReadersAxis, version: g.Standing.Version, row: fmt.Sprint(g.Changed), body: body}
 	if k, ok := events.Lookup(body.EventType()); ok && k.Epoch {
 		in.epoch = g.Standing.Epoch
 		if k.Type == "SwitchRequested" {

@@ -20,7 +20,7 @@ func (w *work) armWriters(ctx context.Context, t *fsm.Topic) (time.Duration, err
 	if w.overdue(mem, w.mig.Plan.Policy.PrepareMillis) {
 		return w.onTopic(ctx, t, events.WritersAxis, events.AbortRequested{Code: "prepare-expired", Reason: why})
 	}
-	return w.wait(mem, why, w.d.cfg.Idle)
+	return w.wait(mem, why, w.idle())
 }
 
 func (*work) overdue(mem *memory, millis int64) bool {
@@ -41,10 +41,10 @@ func (w *work) awaitRollout(ctx context.Context, t *fsm.Topic) (time.Duration, e
 		if still >= time.Duration(policy.SilentMillis)*time.Millisecond {
 			return w.onTopic(ctx, t, events.WritersAxis, events.ProducerLeft{Incarnation: p.Incarnation, Silent: true})
 		}
-		return w.wait(mem, fmt.Sprintf("producer %s (%s) still writes to the source: restart it", p.Instance, p.Incarnation), w.d.cfg.Idle)
+		return w.wait(mem, fmt.Sprintf("producer %s (%s) still writes to the source: restart it", p.Instance, p.Incarnation), w.idle())
 	}
 	if still < time.Duration(policy.QuietMillis)*time.Millisecond {
-		return w.wait(mem, "the source was written to less than the quiet time ago", w.d.cfg.Idle)
+		return w.wait(mem, "the source was written to less than the quiet time ago", w.idle())
 	}
 	return w.onTopic(ctx, t, events.WritersAxis, events.SwitchCommitted{Ends: partitionOffsets(ends)})
 }
@@ -57,7 +57,7 @@ func (w *work) settleWriters(ctx context.Context, t *fsm.Topic) (time.Duration, 
 		return 0, err
 	}
 	if why := behind(t.Topic, ends, w.d.maps.of(t.Migration)); why != "" {
-		return w.wait(mem, why, w.d.cfg.Idle)
+		return w.wait(mem, why, w.idle())
 	}
 	return w.onTopic(ctx, t, events.WritersAxis, events.SwitchCompleted{Evidence: fmt.Sprintf("the copy has passed the source's ends %v", partitionOffsets(ends))})
 }
@@ -79,10 +79,10 @@ func (w *work) watchSource(ctx context.Context, t *fsm.Topic) (time.Duration, er
 		return time.Second, nil
 	}
 	if why := behind(t.Topic, ends, w.d.maps.of(t.Migration)); why != "" {
-		return w.wait(mem, why, w.d.cfg.Idle)
+		return w.wait(mem, why, w.idle())
 	}
 	if mem.still.observe(time.Now(), ends) < time.Duration(w.mig.Plan.Policy.QuietMillis)*time.Millisecond {
-		return w.wait(mem, "the source was written to less than the quiet time ago", w.d.cfg.Idle)
+		return w.wait(mem, "the source was written to less than the quiet time ago", w.idle())
 	}
 	return w.onTopic(ctx, t, events.RetirementAxis, events.SourceQuiet{Ends: partitionOffsets(ends)})
 }

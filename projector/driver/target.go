@@ -1,0 +1,154 @@
+package driver
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
+)
+
+// createTopic makes the target topic stand there as it is to be while it is
+// copied: DESIGN §8, "While copying".
+func (w *work) createTopic(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
+	mem := w.d.recall(w.it, t.Copy, 0)
+	stands, err := w.ensureTopic(ctx, t)
+	if err != nil {
+		return w.giveUp(ctx, t, mem, "create "+t.Plan.TargetTopic, err)
+	}
+	return w.onTopic(ctx, t, events.CopyAxis, stands)
+}
+
+func (w *work) ensureTopic(ctx context.Context, t *fsm.Topic) (stands events.TargetCreated, err error) {
+	target, err := w.d.cfg.Clusters(ctx, t.Plan.Target.Name)
+	if err != nil {
+		return stands, err
+	}
+	wanted := copyingConfigs(t.Plan.Configs)
+	spec := cluster.TopicSpec{Name: t.Plan.TargetTopic, Partitions: t.Plan.Partitions, ReplicationFactor: int16(t.Plan.ReplicationFactor), Configs: wanted}
+	err = target.CreateTopic(ctx, spec)
+	if err != nil && !errors.Is(err, cluster.ErrTopicExists) {
+		return stands, err
+	}
+	created := err == nil
+	if !created && !t.Plan.Existing {
+		if created, err = w.looksOurs(ctx, target, t); err != nil {
+			return stands, err
+		}
+	}
+	id, err := w.fits(ctx, target, t)
+	if err != nil {
+		return stands, err
+	}
+	if err := w.ensureConfigs(ctx, target, t.Plan.TargetTopic, wanted); err != nil {
+		return stands, err
+	}
+	return events.TargetCreated{TopicID: id, Created: created, Configs: wanted}, nil
+}
+
+// fits refuses a topic that is not the one to copy into, and returns its id.
+func (w *work) fits(ctx context.Context, target *cluster.Client, t *fsm.Topic) (string, error) {
+	topics, err := target.Topics(ctx, t.Plan.TargetTopic)
+	if err != nil {
+		return "", err
+	}
+	have, ok := topics[t.Plan.TargetTopic]
+	id := hex.EncodeToString(have.ID[:])
+	switch {
+	case !ok:
+		return "", fmt.Errorf("topic %s does not show on %s yet", t.Plan.TargetTopic, target.Name())
+	case int32(len(have.Partitions)) != t.Plan.Partitions:
+		return "", &finalError{fmt.Sprintf("%s has %d partitions on %s, the source has %d: delete it or change the plan", t.Plan.TargetTopic, len(have.Partitions), target.Name(), t.Plan.Partitions)}
+	case t.Target != nil && t.Target.TopicID != id:
+		return "", &finalError{fmt.Sprintf("%s on %s is another topic than the one that was copied to: it was deleted and created again", t.Plan.TargetTopic, target.Name())}
+	case t.Target != nil:
+		return id, nil
+	}
+	return id, w.ensureEmpty(ctx, target, t)
+}
+
+// ensureEmpty refuses a target topic with records before portage has copied
+// any.
+func (*work) ensureEmpty(ctx context.Context, target *cluster.Client, t *fsm.Topic) error {
+	ends, err := target.ListOffsets(ctx, t.Plan.TargetTopic, partitions(t.Plan.Partitions), cluster.Latest)
+	if err != nil {
+		return err
+	}
+	for _, e := range partitionOffsets(ends) {
+		if e.Offset > 0 {
+			return &finalError{fmt.Sprintf("%s/%d on %s is not empty (end %d): portage copies into empty topics only", t.Plan.TargetTopic, e.Partition, target.Name(), e.Offset)}
+		}
+	}
+	return nil
+}
+
+// looksOurs says whether a topic that stands there, though the plan found none
+// and no event says that it was created, is of an attempt that died before it
+// could say so: it has every setting that portage gives to a topic, as the
+// topic's own. Anything else is somebody else's, and never deleted.
+func (w *work) looksOurs(ctx context.Context, target *cluster.Client, t *fsm.Topic) (bool, error) {
+	values, err := target.TopicConfigs(ctx, t.Plan.TargetTopic)
+	if err != nil {
+		return false, err
+	}
+	for name, want := range copyingConfigs(t.Plan.Configs) { //rules:ordered all must be so
+		if v, ok := values[name]; !ok || v.Default || v.Value != want {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// ensureConfigs sets what differs and reads it back.
+func (w *work) ensureConfigs(ctx context.Context, target *cluster.Client, topic string, wanted map[string]string) error {
+	if err := w.compareConfigs(ctx, target, topic, wanted); !errors.Is(err, errConfigs) {
+		return err
+	}
+	if err := target.AlterTopicConfigs(ctx, topic, wanted, nil); err != nil {
+		return err
+	}
+	return w.compareConfigs(ctx, target, topic, wanted)
+}
+
+// errConfigs says that a topic's settings are not as wanted.
+var errConfigs = errors.New("the configs differ")
+
+func (*work) compareConfigs(ctx context.Context, target *cluster.Client, topic string, wanted map[string]string) error {
+	values, err := target.TopicConfigs(ctx, topic)
+	if err != nil {
+		return err
+	}
+	have := make(map[string]string)
+	for name, v := range values {
+		have[name] = v.Value
+	}
+	if diff := differing(wanted, have); len(diff) > 0 {
+		return fmt.Errorf("%s on %s: %w: %s", topic, target.Name(), errConfigs, strings.Join(diff, "; "))
+	}
+	return nil
+}
+
+// finalConfigs sets what the source has and removes what only the copy needed.
+func (w *work) finalConfigs(ctx context.Context, t *fsm.Topic, configs map[string]string) error {
+	target, err := w.d.cfg.Clusters(ctx, t.Plan.Target.Name)
+	if err != nil {
+		return err
+	}
+	var remove []string
+	for name := range copyingConfigs(t.Plan.Configs) {
+		if _, keep := configs[name]; !keep {
+			remove = append(remove, name)
+		}
+	}
+	slices.Sort(remove)
+	if err := target.AlterTopicConfigs(ctx, t.Plan.TargetTopic, configs, remove); err != nil {
+		return err
+	}
+	return w.compareConfigs(ctx, target, t.Plan.TargetTopic, configs)
+}
