@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,6 +215,7 @@ func (g *gauntlet) cancels(migration, topic, group string, p point) {
 	g.run([]point{p})
 	if g.serving == nil {
 		g.serving = g.serve("", "--no-worker")
+		g.eventually("the orchestrator to serve", func() bool { return strings.Contains(g.serving.said(), `"serving"`) })
 	}
 	g.phase(migration, events.PhaseCancelled)
 	require.NotContains(g.t, g.topicsOf(target), topic, "the copy of a cancelled migration is removed")

@@ -19,6 +19,7 @@ type process struct {
 	t    *testing.T
 	name string
 	log  string // file with all that it printed
+	from int64  // where in the file it began: a successor of the same name goes on in it
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	end  error         // how it ended; read after done
@@ -33,6 +34,9 @@ func (b *bench) launch(name string, env []string, program string, args ...string
 	p := &process{t: b.t, name: name, log: filepath.Join(b.dir, name+".log"), done: make(chan struct{})}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	require.NoError(b.t, err)
+	before, err := out.Stat()
+	require.NoError(b.t, err)
+	p.from = before.Size()
 	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir, p.cmd.Env = b.dir, append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
@@ -52,6 +56,15 @@ func (b *bench) launch(name string, env []string, program string, args ...string
 	require.NoError(b.t, <-started, "start %s", name)
 	b.processes = append(b.processes, p)
 	return p
+}
+
+// said is what the process has printed so far.
+func (p *process) said() string {
+	raw, err := os.ReadFile(p.log)
+	if err != nil {
+		return ""
+	}
+	return string(raw[min(p.from, int64(len(raw))):])
 }
 
 func (p *process) alive() bool {

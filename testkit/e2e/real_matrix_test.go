@@ -1,0 +1,16 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/testkit/realkafka"
+)
+
+// TestRealKillMatrix kills the orchestrator before and after every event that it writes in a migration with an aborted
+// switch and in a cancelled one, on Apache Kafka.
+func TestRealKillMatrix(t *testing.T) {
+	b := realBench(t, realkafka.Options{}, realkafka.Options{})
+	b.init()
+	crashMigration(b, func(events.Type) bool { return true })
+}
