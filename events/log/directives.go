@@ -48,7 +48,7 @@ func NewDirectives(c *cluster.Client, o Options) *Directives {
 	d := &Directives{c: c, o: o, w: &writer{c: c, o: o, topic: events.TopicDirectives}}
 	for i := range d.parts {
 		p := &d.parts[i]
-		p.scan = scanner{c: c, topic: identity{topic: events.TopicDirectives}, partition: int32(i)}
+		p.scan = scanner{c: c, topic: identity{topic: events.TopicDirectives, partition: int32(i)}, partition: int32(i)}
 		p.clear()
 	}
 	return d

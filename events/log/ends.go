@@ -38,10 +38,8 @@ func topicID(ctx context.Context, c *cluster.Client, topic string) (string, erro
 		}
 		t, found := topics[topic]
 		switch {
-		case found && t.ID == [16]byte{}:
-			return "", nil
 		case found:
-			return hex.EncodeToString(t.ID[:]), nil
+			return idText(t.ID), nil
 		case time.Since(begin) > settle || !pause(ctx, attempt):
 			return "", fmt.Errorf("%s on cluster %q: %w", topic, c.Name(), ErrMissing)
 		}
@@ -109,53 +107,10 @@ func leaderEnd(ctx context.Context, c *cluster.Client, topic string, p cluster.P
 	}
 }
 
-// identity notices that a topic was deleted and created again.
-type identity struct {
-	topic   string
-	id      string // as first seen or as asked for; "" before that
-	checked time.Time
-}
-
-// identityEvery bounds how long a recreated topic goes unnoticed where nothing
-// is read from it.
-const identityEvery = 250 * time.Millisecond
-
-// check compares the topic's id, unless it did so a moment ago and nothing
-// looks odd.
-func (i *identity) check(ctx context.Context, c *cluster.Client, odd bool) error {
-	if !odd && time.Since(i.checked) < identityEvery {
-		return nil
+// idText is a topic id in hex, "" for none.
+func idText(id [16]byte) string {
+	if id == ([16]byte{}) {
+		return ""
 	}
-	id, err := topicID(ctx, c, i.topic)
-	if err != nil {
-		return err
-	}
-	if i.id == "" {
-		i.id = id
-	}
-	if id != i.id {
-		return &TopicError{Err: ErrRecreated, Topic: i.topic, Want: i.id, Have: id}
-	}
-	i.checked = time.Now()
-	return nil
-}
-
-// lost turns "offset out of range" into what it means for a reader at a
-// position; start is the log's, for a caller that may go on from there.
-func (i *identity) lost(ctx context.Context, c *cluster.Client, partition int32, position int64, cause error) (start int64, err error) {
-	if !errors.Is(cause, cluster.ErrOffsetOutOfRange) {
-		return 0, missing(i.topic, cause)
-	}
-	if err := i.check(ctx, c, true); err != nil {
-		return 0, err
-	}
-	start, err = startOf(ctx, c, i.topic, partition)
-	if err != nil {
-		return 0, err
-	}
-	end, err := endOf(ctx, c, i.topic, partition)
-	if err != nil {
-		return 0, err
-	}
-	return start, &TopicError{Err: ErrTruncated, Topic: i.topic, Partition: partition, Position: position, Start: start, End: end}
+	return hex.EncodeToString(id[:])
 }

@@ -67,6 +67,7 @@ func follow[R any](c *cluster.Client, topic string, partitions []int32, fold fun
 	}
 	for _, p := range partitions {
 		f.parts = append(f.parts, &followed{id: p})
+		f.topic.partition = p
 	}
 	return f
 }
@@ -134,6 +135,9 @@ func (f *Follower[R]) take(records []R, page followedPage) ([]R, error) {
 // cannot be reached.
 func (f *Follower[R]) run() {
 	defer close(f.done)
+	if len(f.parts) == 0 {
+		return // nothing to follow: caught up for ever
+	}
 	for attempt := 0; f.ctx.Err() == nil; attempt++ {
 		polled, err := f.round()
 		fatal := errors.Is(err, ErrTruncated) || errors.Is(err, ErrRecreated)

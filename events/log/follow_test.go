@@ -70,6 +70,9 @@ func TestFollowerOfNothing(t *testing.T) {
 	tail := NewProgress(f.c, Options{}).Tail([]int32{3, 5})
 	defer tail.Close()
 	require.Empty(t, drain(t, tail))
+	none := NewProgress(f.c, Options{}).Tail([]int32{})
+	defer none.Close()
+	require.Empty(t, drain(t, none))
 }
 
 func TestFollowerCloses(t *testing.T) {

@@ -36,7 +36,7 @@ func NewOffsets(c *cluster.Client, o Options) *Offsets {
 	f := &Offsets{c: c, o: o, w: &writer{c: c, o: o, topic: events.TopicOffsets}}
 	for i := range f.claims {
 		x := &f.claims[i]
-		x.scan = scanner{c: c, topic: identity{topic: events.TopicOffsets}, partition: int32(i)}
+		x.scan = scanner{c: c, topic: identity{topic: events.TopicOffsets, partition: int32(i)}, partition: int32(i)}
 		x.clear()
 	}
 	return f
@@ -159,7 +159,7 @@ func (f *Offsets) LoadAll(ctx context.Context, keys []events.CopyKey) (map[event
 	out := make(map[events.CopyKey]Loaded, len(keys))
 	for p, l := range wanted {
 		l.clear()
-		s := scanner{c: f.c, topic: identity{topic: events.TopicOffsets}, partition: p}
+		s := scanner{c: f.c, topic: identity{topic: events.TopicOffsets, partition: p}, partition: p}
 		if err := errors.Join(s.toEnd(ctx, l.clear, l.visit), errors.Join(l.refused...)); err != nil {
 			return nil, fmt.Errorf("load the offset map of %d partitions from %s/%d: %w", len(l.keys), events.TopicOffsets, p, err)
 		}

@@ -62,7 +62,7 @@ func (f *Follower[R]) arrived(ctx context.Context, leader int32, p *followed, go
 // rescue moves a position that compaction has left below the log's start.
 func (f *Follower[R]) rescue(ctx context.Context, p *followed, cause error) (start int64, err error) {
 	// A copy: the identity belongs to the rounds, and polls run side by side.
-	topic := identity{topic: f.topic.topic, id: f.topic.id}
+	topic := identity{topic: f.topic.topic, partition: p.id, id: f.topic.id}
 	start, err = topic.lost(ctx, f.c, p.id, p.next, cause)
 	if errors.Is(err, ErrTruncated) && p.next < start {
 		return start, nil

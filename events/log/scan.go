@@ -27,7 +27,7 @@ func (s *scanner) toEnd(ctx context.Context, reset func(), visit func(cluster.Re
 	err := s.read(ctx, visit)
 	if errors.Is(err, ErrRecreated) {
 		reset()
-		s.begun, s.topic = false, identity{topic: s.topic.topic}
+		s.begun, s.topic = false, identity{topic: s.topic.topic, partition: s.partition}
 		err = s.read(ctx, visit)
 	}
 	return err
