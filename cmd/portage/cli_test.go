@@ -111,6 +111,8 @@ func TestOperator(t *testing.T) {
 	d.refused("is planned, PauseRequested needs running", "pause", "m")
 	d.refused("no migration", "start", "nothing")
 	require.Contains(t, d.ok("why", "m"), "portage start m")
+	_, code = d.portage("why", "m", "--detailed-exitcode")
+	require.Equal(t, exitWaiting, code, "a person has to start it")
 	d.ok("start", "m")
 	d.refused("possible now", "start", "m")
 	d.refused("not synced", "switch", "readers", "m")
@@ -129,7 +131,7 @@ func TestOperator(t *testing.T) {
 	require.Contains(t, d.ok("get", "group", "m", "billing"), "readers: on_source")
 	require.Contains(t, d.ok("history", "m"), "planned→running")
 	require.Contains(t, d.ok("status", "m", "--at", "3"), "planned", "as of the event that sealed the plan")
-	require.Contains(t, d.ok("replay", "m"), "no checkpoint differs")
+	require.Contains(t, d.ok("replay", "m"), "no checkpoint differs; 1 digests are those of this machine's projection")
 	d.ok("cancel", "m")
 	require.Contains(t, d.ok("status", "m"), "cancelling")
 }
@@ -177,9 +179,13 @@ func TestTools(t *testing.T) {
 func TestUsage(t *testing.T) {
 	d := newDesk(t)
 	d.ok("init")
-	for _, args := range [][]string{{"start"}, {"status", "-o", "xml"}, {"abort", "m"}, {"create"}, {"plan", "m"}, {"--nonsense"}, {"get", "weather"}, {"status", "--at", "yesterday"}} {
+	for _, args := range [][]string{{"start"}, {"status", "-o", "xml"}, {"abort", "m"}, {"create"}, {"plan", "m"}, {"--nonsense"}, {"get", "weather"}, {"get"}, {"get", "topic", "m"}, {"get", "directives", "m"},
+		{"status", "--at", "yesterday"}, {"status", "m", "n"}, {"replay", "m", "n"}, {"events", "m", "n"}, {"statsu"}, {"switch", "reader", "m"}} {
 		_, code := d.portage(args...)
 		require.Equal(t, exitUsage, code, "%v", args)
 	}
 	require.Contains(t, d.ok("version"), "state machines")
+	require.Contains(t, d.ok("switch"), "writers", "help says what there is")
+	out, _ := d.portage("statsu")
+	require.Contains(t, out, "did you mean status?", "%s", out)
 }

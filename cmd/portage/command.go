@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/portage-kafka/portage/commands"
 	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/projector"
 )
 
 // send sends one command and shows its receipt.
@@ -20,15 +24,58 @@ func (a *app) send(ctx context.Context, migration string, stream events.Stream, 
 	if err != nil {
 		return err
 	}
-	return a.print(receipts(r))
+	return a.printReceipts(r)
 }
 
-func receipts(rs ...commands.Receipt) *table {
-	t := &table{head: []string{"POSITION", "EVENT", "STREAM", "VERDICT", "ID"}, value: rs}
-	for _, r := range rs {
+// sendEach sends one command to each of several streams. One that is refused
+// does not keep the others back; the receipts are shown together.
+func (a *app) sendEach(ctx context.Context, migration string, streams []events.Stream, body events.Body) error {
+	desk, err := a.operator(ctx)
+	if err != nil {
+		return err
+	}
+	var sent []commands.Receipt
+	var errs []error
+	for _, s := range streams {
+		r, err := desk.Commands.Send(ctx, migration, s, body)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		sent = append(sent, r)
+	}
+	if len(sent) > 0 {
+		errs = append(errs, a.printReceipts(sent...))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *app) printReceipts(rs ...commands.Receipt) error {
+	t, err := receipts(rs...)
+	if err != nil {
+		return err
+	}
+	return a.print(t)
+}
+
+// receipt shows an event as it stands in the log, not as Go holds it.
+type receipt struct {
+	Event json.RawMessage `json:"event"`
+	Note  projector.Note  `json:"note"`
+}
+
+func receipts(rs ...commands.Receipt) (*table, error) {
+	shown := make([]receipt, len(rs))
+	t := &table{head: []string{"POSITION", "EVENT", "STREAM", "VERDICT", "ID"}, value: shown}
+	for i, r := range rs {
+		raw, err := events.Encode(r.Event)
+		if err != nil {
+			return nil, err
+		}
+		shown[i] = receipt{raw, r.Note}
 		t.add(fmt.Sprint(r.Note.Position), string(r.Event.Type), string(r.Event.Stream), string(r.Note.Verdict), r.Event.ID)
 	}
-	return t
+	return t, nil
 }
 
 // simple is a verb that sends one event to the migration's own stream.
@@ -44,23 +91,37 @@ func simple(a *app, use, short string, body func(reason string) events.Body) *co
 	return cmd
 }
 
-// exactly wants so many arguments and calls anything else a usage error.
-func exactly(n int) cobra.PositionalArgs {
+// These want so many arguments and call anything else a usage error.
+func exactly(n int) cobra.PositionalArgs           { return arguments(cobra.ExactArgs(n)) }
+func atLeast(n int) cobra.PositionalArgs           { return arguments(cobra.MinimumNArgs(n)) }
+func atMost(n int) cobra.PositionalArgs            { return arguments(cobra.MaximumNArgs(n)) }
+func between(least, most int) cobra.PositionalArgs { return arguments(cobra.RangeArgs(least, most)) }
+
+func arguments(wanted cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
-			return usage(err)
+		if err := wanted(cmd, args); err != nil {
+			return usage(fmt.Errorf("%w: see %s --help", err, cmd.CommandPath()))
 		}
 		return nil
 	}
 }
 
-func atLeast(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.MinimumNArgs(n)(cmd, args); err != nil {
-			return usage(err)
+// family is a command that only has others below it: without one of them it
+// shows its help, with any other word it is a usage error.
+func family(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			meant := ""
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				meant = " did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usage(fmt.Errorf("%s has no command %q:%s see %s --help", cmd.CommandPath(), args[0], meant, cmd.CommandPath()))
 		}
 		return nil
 	}
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
 }
 
 func startVerb(a *app) *cobra.Command {

@@ -113,7 +113,10 @@ func (a *app) create(ctx context.Context, r *plan.Resolved) error {
 	if err != nil {
 		return err
 	}
-	t := receipts(rs...)
+	t, err := receipts(rs...)
+	if err != nil {
+		return err
+	}
 	t.note = fmt.Sprintf("migration %s created: %d topics, %d groups, plan %s. Next: portage start %s", r.Plan.Migration, len(r.Topics), len(r.Groups), r.Hash[:12], r.Plan.Migration)
 	return a.print(t)
 }

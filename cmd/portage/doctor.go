@@ -22,7 +22,7 @@ type diagnosis struct {
 
 func doctorVerb(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Check the configuration: every cluster answers, the control topics are fit, what portage may do", Args: exactly(0),
+		Use: "doctor", Short: "Check that every cluster answers and that the control topics are fit; list what portage must be allowed", Args: exactly(0),
 		RunE: a.within(func(ctx context.Context, _ []string) error {
 			cfg, err := a.config()
 			if err != nil {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,78 +14,97 @@ import (
 )
 
 func getVerb(a *app) *cobra.Command {
-	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error { return a.get(v, args) })
+	kinds := rowKinds()
+	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error {
+		value, found, err := kinds[args[0]].read(v, args[1:])
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("there is no %s: `portage status` lists the migrations, `portage status MIGRATION` its topics and groups", strings.Join(args, " "))
+		}
+		return a.printRows(value)
+	})
 	return addAt(&cobra.Command{
 		Use: "get migrations | migration M | topics M | topic M TOPIC | groups M | group M GROUP | effects [M] | directives | digests [M]", Short: "Show rows of the projection as they are",
-		Args: cobra.RangeArgs(1, 3), RunE: run,
+		Long: "Show rows of the projection as they are: YAML, or JSON with -o json; rows have no columns in common. Effects are those that are ordered and not done yet.",
+		Args: func(_ *cobra.Command, args []string) error { return fits(kinds, args) }, RunE: run,
 	}, at)
 }
 
-// get shows rows whole: as YAML where a table was asked for, for rows have no
-// columns in common.
-//
-//rules:flat one case a kind of row
-func (a *app) get(v *projector.View, args []string) error {
-	arg := func(i int) string {
-		if i < len(args) {
-			return args[i]
-		}
-		return ""
+// rowKind is a kind of row that get shows: how many names it takes, and how it
+// is read.
+type rowKind struct {
+	least, most int
+	read        func(v *projector.View, names []string) (value any, found bool, err error)
+}
+
+func rowKinds() map[string]rowKind {
+	return map[string]rowKind{
+		"migrations": {0, 0, func(v *projector.View, _ []string) (any, bool, error) { return all(v.Migrations()) }},
+		"migration":  {1, 1, func(v *projector.View, n []string) (any, bool, error) { return one(v.Migration(n[0])) }},
+		"topics":     {1, 1, func(v *projector.View, n []string) (any, bool, error) { return rowsOf(v, n[0], v.Topics) }},
+		"topic":      {2, 2, func(v *projector.View, n []string) (any, bool, error) { return one(v.Topic(n[0], n[1])) }},
+		"groups":     {1, 1, func(v *projector.View, n []string) (any, bool, error) { return rowsOf(v, n[0], v.Groups) }},
+		"group":      {2, 2, func(v *projector.View, n []string) (any, bool, error) { return one(v.Group(n[0], n[1])) }},
+		"effects":    {0, 1, effects},
+		"directives": {0, 0, func(v *projector.View, _ []string) (any, bool, error) { return all(v.Directives()) }},
+		"digests":    {0, 1, digests},
 	}
-	var value any
-	var err error
-	found := true
-	switch args[0] {
-	case "migrations":
-		value, err = v.Migrations()
-	case "migration":
-		value, found = v.Migration(arg(1))
-	case "topics":
-		value, err = v.Topics(arg(1))
-	case "topic":
-		value, found = v.Topic(arg(1), arg(2))
-	case "groups":
-		value, err = v.Groups(arg(1))
-	case "group":
-		value, found = v.Group(arg(1), arg(2))
-	case "effects":
-		if arg(1) == "" {
-			value, err = v.Outbox()
-		} else {
-			value, err = v.OutboxOf(arg(1))
-		}
-	case "directives":
-		value, err = v.Directives()
-	case "digests":
-		value, found, err = digests(v, arg(1))
-	default:
-		return usage(fmt.Errorf("get %q: see portage get --help", args[0]))
+}
+
+// fits wants a kind of row and as many names as it takes.
+func fits(kinds map[string]rowKind, args []string) error {
+	if len(args) == 0 {
+		return usage(errors.New("get what? see portage get --help"))
 	}
-	if err != nil {
-		return err
+	k, ok := kinds[args[0]]
+	if n := len(args) - 1; !ok || n < k.least || n > k.most {
+		return usage(fmt.Errorf("get %s: see portage get --help", strings.Join(args, " ")))
 	}
-	if !found {
-		return fmt.Errorf("there is no %v", args)
+	return nil
+}
+
+func one[T any](row *T, found bool) (any, bool, error) { return row, found, nil }
+
+func all[T any](rows []T, err error) (any, bool, error) { return rows, true, err }
+
+// rowsOf lists the rows of a migration that must exist.
+func rowsOf[T any](v *projector.View, migration string, list func(string) ([]T, error)) (any, bool, error) {
+	rows, err := list(migration)
+	_, found := v.Migration(migration)
+	return rows, found, err
+}
+
+func effects(v *projector.View, names []string) (any, bool, error) {
+	if len(names) == 0 {
+		return all(v.Outbox())
 	}
+	return rowsOf(v, names[0], v.OutboxOf)
+}
+
+// printRows shows rows whole, as YAML where a table was asked for.
+func (a *app) printRows(value any) error {
 	if a.flags.output == "json" {
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		return e.Encode(value)
+		return a.printJSON(value)
 	}
 	return a.printYAML(value)
 }
 
 // digests are those of one migration, or of all: what a replay must come to.
-func digests(v *projector.View, migration string) (any, bool, error) {
-	if migration == "" {
-		all, err := v.AllDigests()
-		return all, true, err
+func digests(v *projector.View, names []string) (any, bool, error) {
+	if len(names) == 0 {
+		return all(v.AllDigests())
 	}
-	d, ok := v.Digests(migration)
+	d, ok := v.Digests(names[0])
 	return []projector.Digests{d}, ok, nil
 }
 
+// person is how [commands.Blocker] names somebody who has to act by hand.
+const person = "a person"
+
 func whyVerb(a *app) *cobra.Command {
+	var detailed bool
 	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error {
 		blockers, err := commands.Why(v, args[0])
 		if err != nil {
@@ -94,9 +115,17 @@ func whyVerb(a *app) *cobra.Command {
 			t.add(string(b.Stream), b.Waits, b.Who, b.Do)
 		}
 		if len(blockers) == 0 {
-			t.note = "nothing is waited for"
+			t.note = "nothing is waited for but the work of `portage serve`, if any is left"
 		}
-		return a.print(t)
+		if err := a.print(t); err != nil {
+			return err
+		}
+		if detailed && slices.ContainsFunc(blockers, func(b commands.Blocker) bool { return b.Who == person }) {
+			return &codedError{exitWaiting, errSilent}
+		}
+		return nil
 	})
-	return addAt(&cobra.Command{Use: "why MIGRATION", Short: "Say what a migration waits for and who has to act", Args: exactly(1), RunE: run}, at)
+	cmd := &cobra.Command{Use: "why MIGRATION", Short: "Say what a migration waits for and who has to act", Args: exactly(1), RunE: run}
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 4 when a person has to act")
+	return addAt(cmd, at)
 }

@@ -15,6 +15,9 @@ import (
 func historyVerb(a *app) *cobra.Command {
 	var stream string
 	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error {
+		if _, ok := v.Migration(args[0]); !ok {
+			return missing(args[0])
+		}
 		var notes []projector.Note
 		var err error
 		if stream != "" {
@@ -52,7 +55,7 @@ func eventsVerb(a *app) *cobra.Command {
 		}
 		return a.print(notesTable(notes))
 	})
-	cmd := &cobra.Command{Use: "events [MIGRATION]", Short: "Show every record of the log and what became of it", Args: cobra.MaximumNArgs(1), RunE: run}
+	cmd := &cobra.Command{Use: "events [MIGRATION]", Short: "Show every record of the log and what became of it", Args: atMost(1), RunE: run}
 	f := cmd.Flags()
 	f.StringVar(&id, "id", "", "only the event with this id")
 	f.IntVar(&last, "last", 0, "only so many of the last ones")

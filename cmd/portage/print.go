@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"text/tabwriter"
 
@@ -25,9 +26,7 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 func (a *app) print(t *table) error {
 	switch a.flags.output {
 	case "json":
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		return e.Encode(t.value)
+		return a.printJSON(t.value)
 	case "yaml":
 		return a.printYAML(t.value)
 	}
@@ -36,6 +35,9 @@ func (a *app) print(t *table) error {
 		fmt.Fprintln(w, strings.Join(t.head, "\t"))
 	}
 	for _, r := range t.rows {
+		for i := range r {
+			r[i] = oneLine.Replace(r[i])
+		}
 		fmt.Fprintln(w, strings.Join(r, "\t"))
 	}
 	if err := w.Flush(); err != nil {
@@ -47,9 +49,26 @@ func (a *app) print(t *table) error {
 	return nil
 }
 
+// oneLine keeps a cell from breaking its table: an error may have many lines.
+var oneLine = strings.NewReplacer("\n", "; ", "\t", " ")
+
+func (a *app) printJSON(value any) error {
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	return e.Encode(listed(value))
+}
+
+// listed shows an empty list as a list: programs iterate over it.
+func listed(value any) any {
+	if v := reflect.ValueOf(value); v.Kind() == reflect.Slice && v.IsNil() {
+		return []any{}
+	}
+	return value
+}
+
 // printYAML goes through JSON, so that both show the same names.
 func (a *app) printYAML(value any) error {
-	raw, err := json.Marshal(value)
+	raw, err := json.Marshal(listed(value))
 	if err != nil {
 		return err
 	}

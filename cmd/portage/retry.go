@@ -12,12 +12,7 @@ func retryVerb(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "retry MIGRATION TOPIC...", Short: "Let stopped topics go on after their cause was removed", Args: atLeast(2),
 		RunE: a.within(func(ctx context.Context, args []string) error {
-			for _, topic := range args[1:] {
-				if err := a.send(ctx, args[0], events.TopicStream(topic), events.RetryRequested{}); err != nil {
-					return err
-				}
-			}
-			return nil
+			return a.sendEach(ctx, args[0], topicStreams(args[1:]), events.RetryRequested{})
 		}),
 	}
 }

@@ -9,13 +9,13 @@ import (
 
 // root is the command tree.
 func root(a *app) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := family(&cobra.Command{
 		Use:           "portage",
 		Short:         "Move live Kafka workloads between clusters",
 		Long:          "portage moves topics, then the consumer groups that read them, then the producers that write them, from one Kafka cluster to another while they run.\nNothing is lost, nothing is processed twice, and every step is an event that can be replayed.",
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.setup() },
-	}
+	})
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	f := cmd.PersistentFlags()
 	f.StringVar(&a.flags.config, "config", "", "configuration file (default $PORTAGE_CONFIG, else portage.yaml)")

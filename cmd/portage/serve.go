@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -23,15 +22,26 @@ func serveVerb(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if o.Listen == "" {
+				o.Listen = a.cfg.Listen
+			}
 			o.Dir = filepath.Join(a.cfg.Data, serveFolder, o.Control.ID())
 			o.NoWorker = noWorker
-			o.Before, o.After = service.CrashPoint(os.Getenv("PORTAGE_CRASH"), func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL); select {} })
+			o.Before, o.After = service.CrashPoint(os.Getenv("PORTAGE_CRASH"), die)
 			return service.Serve(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: the configuration's)")
 	cmd.Flags().BoolVar(&noWorker, "no-worker", false, "leave copying to `portage work`")
 	return cmd
+}
+
+// die ends the process at once, with nothing closed and nothing flushed.
+func die() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Kill()
+	}
+	select {}
 }
 
 func workVerb(a *app) *cobra.Command {

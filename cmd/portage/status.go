@@ -78,7 +78,7 @@ func statusVerb(a *app) *cobra.Command {
 		}
 		return a.migration(v, args[0])
 	})
-	return addAt(&cobra.Command{Use: "status [MIGRATION]", Short: "Show where migrations, or one with its topics and groups, stand", Args: cobra.MaximumNArgs(1), RunE: run}, at)
+	return addAt(&cobra.Command{Use: "status [MIGRATION]", Short: "Show where migrations, or one with its topics and groups, stand", Args: atMost(1), RunE: run}, at)
 }
 
 func (a *app) migrations(v *projector.View) error {
@@ -124,7 +124,7 @@ type details struct {
 func (a *app) migration(v *projector.View, name string) error {
 	m, ok := v.Migration(name)
 	if !ok {
-		return fmt.Errorf("there is no migration %q: `portage status` lists them", name)
+		return missing(name)
 	}
 	topics, err1 := v.Topics(name)
 	groups, err2 := v.Groups(name)
@@ -143,6 +143,10 @@ func (a *app) migration(v *projector.View, name string) error {
 		t.add("group/"+g.Group, "", string(g.Readers), "", "", fmt.Sprint(g.Standing.Epoch), groupNote(g))
 	}
 	return a.print(t)
+}
+
+func missing(migration string) error {
+	return fmt.Errorf("there is no migration %q: `portage status` lists them", migration)
 }
 
 func topicNote(t *fsm.Topic) string {

@@ -12,7 +12,7 @@ import (
 )
 
 func switchVerb(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "switch", Short: "Move readers (groups) or writers (topics) to the target"}
+	cmd := family(&cobra.Command{Use: "switch", Short: "Move readers (groups) or writers (topics) to the target"})
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "readers MIGRATION [GROUP...]", Short: "Move consumer groups; without names all that are still on the source", Args: atLeast(1),
@@ -42,11 +42,19 @@ func (a *app) switchReaders(ctx context.Context, args []string) error {
 	if len(groups) == 0 {
 		return &codedError{exitRefused, fmt.Errorf("no group of %q is on the source", args[0])}
 	}
-	var errs []error
-	for _, g := range groups {
-		errs = append(errs, a.send(ctx, args[0], events.GroupStream(g), events.SwitchRequested{To: events.RouteTarget}))
+	streams := make([]events.Stream, len(groups))
+	for i, g := range groups {
+		streams[i] = events.GroupStream(g)
 	}
-	return errors.Join(errs...)
+	return a.sendEach(ctx, args[0], streams, events.SwitchRequested{To: events.RouteTarget})
+}
+
+func topicStreams(topics []string) []events.Stream {
+	streams := make([]events.Stream, len(topics))
+	for i, t := range topics {
+		streams[i] = events.TopicStream(t)
+	}
+	return streams
 }
 
 func (a *app) switchWriters(ctx context.Context, args []string) error {
@@ -65,11 +73,7 @@ func (a *app) switchWriters(ctx context.Context, args []string) error {
 	if len(topics) == 0 {
 		return &codedError{exitRefused, fmt.Errorf("the writers of no topic of %q are on the source", args[0])}
 	}
-	var errs []error
-	for _, t := range topics {
-		errs = append(errs, a.send(ctx, args[0], events.TopicStream(t), events.SwitchRequested{To: events.RouteTarget, Level: events.LevelRestart}))
-	}
-	return errors.Join(errs...)
+	return a.sendEach(ctx, args[0], topicStreams(topics), events.SwitchRequested{To: events.RouteTarget, Level: events.LevelRestart})
 }
 
 func (a *app) groups(ctx context.Context, migration string) (rows []*fsm.Group, err error) {

@@ -6,11 +6,11 @@
 //	  old:
 //	    bootstrap: [kafka-1:9092, kafka-2:9092]
 //	    tls: {ca: /etc/ssl/kafka-ca.pem}
-//	    sasl: {mechanism: SCRAM-SHA-512, user: portage, password: env:OLD_PASSWORD}
+//	    sasl: {mechanism: SCRAM-SHA-512, username: portage, password: env:OLD_PASSWORD}
 //	  new:
 //	    properties: /etc/kafka/client.properties   # a Java client's file instead
 //	data: /var/lib/portage          # the projection of `portage serve`; default: the user's cache folder
-//	listen: 127.0.0.1:8080          # metrics and health of serve and work
+//	listen: 127.0.0.1:8080          # metrics and health of `portage serve`; workers take --listen
 //
 // Secrets are given by reference (env:NAME, file:PATH); see package
 // cluster/auth.
@@ -20,6 +20,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -37,7 +38,8 @@ type Config struct {
 	Clusters map[string]Cluster `yaml:"clusters"`
 	// Data is the folder of the projections.
 	Data string `yaml:"data"`
-	// Listen is the address of metrics and health; empty for none.
+	// Listen is the address of metrics and health of `portage serve`; empty for
+	// none. Several workers may run beside it, so they take theirs by flag.
 	Listen string `yaml:"listen"`
 
 	// Path is where the file was read from.
@@ -82,7 +84,9 @@ func Parse(raw []byte, dir string) (*Config, error) {
 	c := &Config{}
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
-	if err := d.Decode(c); err != nil {
+	if err := d.Decode(c); errors.Is(err, io.EOF) {
+		return nil, errors.New("the file is empty: name the clusters, and with control: the one of the control topics")
+	} else if err != nil {
 		return nil, err
 	}
 	if len(c.Clusters) == 0 {

@@ -3,9 +3,12 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/portage-kafka/portage/cluster/auth/authtest"
 )
 
 const good = "control: new\nclusters:\n  old: {bootstrap: [a:1]}\n  new: {bootstrap: [b:2]}\n"
@@ -18,8 +21,38 @@ func TestParse(t *testing.T) {
 	require.NotEmpty(t, c.Data)
 }
 
+// TestExamples: what the README and the package's documentation show can be
+// copied.
+func TestExamples(t *testing.T) {
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.pem")
+	require.NoError(t, os.WriteFile(ca, []byte(authtest.NewAuthority(t).PEM), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "client.properties"), []byte("bootstrap.servers=a:1\n"), 0o600))
+	readme, err := os.ReadFile("../../../README.md")
+	require.NoError(t, err)
+	_, after, _ := strings.Cut(string(readme), "```yaml\n")
+	fromReadme, _, ok := strings.Cut(after, "```")
+	require.True(t, ok, "the README shows a configuration")
+	source, err := os.ReadFile("config.go")
+	require.NoError(t, err)
+	var fromDoc strings.Builder
+	for l := range strings.Lines(string(source)) {
+		if shown, ok := strings.CutPrefix(l, "//\t"); ok {
+			fromDoc.WriteString(shown)
+		}
+	}
+	for _, text := range []string{fromReadme, fromDoc.String()} {
+		text = strings.NewReplacer("/etc/ssl/kafka-ca.pem", ca, "/etc/kafka/client.properties", "client.properties").Replace(text)
+		c, err := Parse([]byte(text), dir)
+		require.NoError(t, err, "%s", text)
+		require.Equal(t, []string{"new", "old"}, c.Names())
+		require.Equal(t, "new", c.Control)
+	}
+}
+
 func TestParseProblems(t *testing.T) {
 	for text, says := range map[string]string{
+		"":               "the file is empty",
 		"control: new\n": "clusters: missing",
 		"control: x\nclusters: {old: {bootstrap: [a:1]}}\n":                                `control: "x" is not among the clusters (old)`,
 		"control: old\nclusters: {old: {bootstrap: [a:1]}}\nlisten_to: x\n":                "line 3",
