@@ -85,6 +85,10 @@ type core struct {
 	resolve resolver
 	ledger  ledger
 	queue   queue
+	// sourceEpoch is the source leader's epoch of the batch fetched last, -1 if
+	// none was; pastEpoch is set while it has to be looked at.
+	sourceEpoch int32
+	pastEpoch   *epochChange
 
 	// maxBytes is the target's max.message.bytes.
 	maxBytes int
@@ -105,6 +109,7 @@ func (c *core) restart() {
 	c.phase, c.stop = claiming, nil
 	c.claims = claimer{owner: c.owner}
 	c.resolve, c.ledger, c.queue = resolver{}, ledger{}, queue{}
+	c.sourceEpoch, c.pastEpoch = -1, nil
 }
 
 // askKind is what a core wants to know or to have done.
@@ -118,6 +123,7 @@ const (
 	askBounds           // ends, log starts and the size limit: bounded
 	askTarget           // read the target from ask.from, uncommitted: targetRead
 	askSource           // read the source from ask.from, committed: sourceRead
+	askEpoch            // where the source leader's epoch ask.from has ended: epochEnded
 	askPublish          // publish what take returns, until nothing is due: published
 	askReport           // append the stop to the log: reported
 )
@@ -140,6 +146,10 @@ func (c *core) ask() ask {
 	case recording:
 		if c.ledger.dirty() {
 			return ask{kind: askPublish}
+		}
+	case copying:
+		if c.pastEpoch != nil {
+			return ask{kind: askEpoch, from: int64(c.pastEpoch.from)}
 		}
 	case halted:
 		return c.askHalted()

@@ -9,18 +9,21 @@ import (
 
 // wants says whether a page should be fetched now, and from which offset.
 func (c *core) wants() (from int64, ok bool) {
-	ok = c.phase == copying && c.stop == nil && !c.paused && c.queue.weight < c.buffer
+	ok = c.phase == copying && c.stop == nil && c.pastEpoch == nil && !c.paused && c.queue.weight < c.buffer
 	return c.queue.position, ok
 }
 
 // fetched takes a page that was read from an offset. A page for another offset
 // than wants names now is late and changes nothing.
 func (c *core) fetched(from int64, p page) {
-	if c.phase != copying || c.stop != nil || from != c.queue.position {
+	if c.phase != copying || c.stop != nil || c.pastEpoch != nil || from != c.queue.position {
 		return
 	}
 	c.highWatermark, c.lastStable = p.high, p.stable
 	for _, s := range p.steps(from, c.maxBytes) {
+		if !c.sameLeader(s) {
+			return
+		}
 		c.enqueue(s)
 	}
 	if c.queue.position == from && p.first && p.stable > from {

@@ -638,6 +638,34 @@ func TestOutOfRange(t *testing.T) {
 	b.stopped(CodeDiverged, 3, 8, "the source ends at 3, but records up to 8 were read from it")
 }
 
+func TestLeaderEpochs(t *testing.T) {
+	start := func() *bench {
+		b := newBench(t, nil)
+		b.source.put(stored(0, 3, 0, -1, recs(0, 4))) // leader epoch 3
+		later := stored(4, 7, 0, -1, recs(4, 4))
+		later[15] = 5 // not covered by the checksum
+		b.source.put(later)
+		b.settle()
+		b.fetch()
+		require.Equal(t, ask{kind: askEpoch, from: 3}, b.core.ask())
+		_, wants := b.core.wants()
+		require.False(t, wants)
+		b.core.fetched(4, b.source.fetch(4, 1000)) // late, of a fetch that was under way
+		require.EqualValues(t, 4, b.core.queue.position)
+		return b
+	}
+	for _, end := range []int64{4, 9, -1} {
+		b := start()
+		b.core.epochEnded(3, end)
+		b.run()
+		b.exact()
+	}
+	b := start()
+	b.core.epochEnded(2, 0) // an answer to something else
+	b.core.epochEnded(3, 2)
+	b.stopped(CodeDiverged, 2, 4, "leader epoch 3 ended at 2, but records up to 4 were read from it")
+}
+
 func TestMapBeforePosition(t *testing.T) {
 	b := newBench(t, func(l *limits) { l.blockRuns = 2 })
 	b.settle()

@@ -50,18 +50,32 @@ func leaderEnd(ctx context.Context, l *link, topic string, partition int32) (int
 	if err != nil {
 		return 0, err
 	}
-	for _, part := range topics[topic].Partitions {
-		if part.ID == partition && part.Leader >= 0 {
-			return epochEnd(ctx, l, topic, part)
-		}
+	part, err := led(topics[topic], topic, partition)
+	if err != nil {
+		return 0, err
 	}
-	return 0, fmt.Errorf("%s/%d has no leader now: %w", topic, partition, kerr.LeaderNotAvailable)
+	end, err := epochEnd(ctx, l, topic, part, part.LeaderEpoch)
+	if err == nil && end < 0 {
+		return 0, fmt.Errorf("OffsetForLeaderEpoch of %s/%d: no end for epoch %d: a target needs Kafka 2.1 or later", topic, partition, part.LeaderEpoch)
+	}
+	return end, err
 }
 
-// epochEnd is the end of the leader's current epoch, which is the log's end.
-func epochEnd(ctx context.Context, l *link, topic string, part cluster.Partition) (int64, error) {
+// led is a partition that has a leader.
+func led(t cluster.Topic, topic string, partition int32) (cluster.Partition, error) {
+	for _, part := range t.Partitions {
+		if part.ID == partition && part.Leader >= 0 {
+			return part, nil
+		}
+	}
+	return cluster.Partition{}, fmt.Errorf("%s/%d has no leader now: %w", topic, partition, kerr.LeaderNotAvailable)
+}
+
+// epochEnd is where an epoch ended as the leader says, -1 if it does not know;
+// of the current epoch it is the log's end.
+func epochEnd(ctx context.Context, l *link, topic string, part cluster.Partition, epoch int32) (int64, error) {
 	q := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
-	q.Partition, q.LeaderEpoch, q.CurrentLeaderEpoch = part.ID, part.LeaderEpoch, part.LeaderEpoch
+	q.Partition, q.LeaderEpoch, q.CurrentLeaderEpoch = part.ID, epoch, part.LeaderEpoch
 	t := kmsg.NewOffsetForLeaderEpochRequestTopic()
 	t.Topic, t.Partitions = topic, append(t.Partitions, q)
 	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
@@ -73,12 +87,9 @@ func epochEnd(ctx context.Context, l *link, topic string, part cluster.Partition
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
 		return 0, errors.New("OffsetForLeaderEpoch: the partition is not in the response")
 	}
-	switch got := resp.Topics[0].Partitions[0]; {
-	case got.ErrorCode != 0:
+	got := resp.Topics[0].Partitions[0]
+	if got.ErrorCode != 0 {
 		return 0, fmt.Errorf("OffsetForLeaderEpoch of %s/%d: %w", topic, part.ID, kerr.ErrorForCode(got.ErrorCode))
-	case got.EndOffset < 0:
-		return 0, fmt.Errorf("OffsetForLeaderEpoch of %s/%d: no end for epoch %d: a target needs Kafka 2.1 or later", topic, part.ID, part.LeaderEpoch)
-	default:
-		return got.EndOffset, nil
 	}
+	return got.EndOffset, nil
 }

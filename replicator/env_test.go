@@ -49,6 +49,12 @@ func (l *testLog) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 func newEnv(t *testing.T, source, target []string) *env {
 	t.Helper()
 	e := &env{t: t, sourceAddr: source, targetAddr: target, logs: &testLog{}}
@@ -58,7 +64,7 @@ func newEnv(t *testing.T, source, target []string) *env {
 	e.directives = log.NewDirectives(e.target, log.Options{})
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(e.logs.b.String())
+			t.Log(e.logs.String())
 		}
 	})
 	return e

@@ -11,6 +11,7 @@ import (
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/events/log"
 	"github.com/portage-kafka/portage/testkit/embedded"
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -166,7 +167,7 @@ func TestLeadersMove(t *testing.T) {
 	e, pair := onKfake(t, embedded.Options{Brokers: 3})
 	o := e.topic("orders", 2, nil)
 	e.publish(o)
-	e.start(nil)
+	e.start(func(c *Config) { c.Log = c.Log.Level(zerolog.DebugLevel) })
 	for i := range int32(6) {
 		fill(t, e.sourceAddr, o, int(i)*50, 50)
 		require.NoError(t, pair.Source.Kfake().MoveTopicPartition(o.Topic, i%2, i%3))
@@ -175,6 +176,7 @@ func TestLeadersMove(t *testing.T) {
 	e.copied(o)
 	e.same(o)
 	e.noStops()
+	require.Contains(t, e.logs.String(), "the source has another leader", "a change of the leader epoch is looked at")
 }
 
 func TestWorkersComeAndGo(t *testing.T) {

@@ -89,20 +89,28 @@ func (p *partition) keep(ctx context.Context) {
 			p.sleep(ctx, idle)
 			continue
 		}
-		slots := p.slots()
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		err := t(ctx)
-		<-slots
+		err := p.do(ctx, t)
 		if err != nil && ctx.Err() == nil {
 			p.failed(err)
 			p.sleep(ctx, p.pause())
 		} else if err == nil {
 			p.succeeded()
 		}
+	}
+}
+
+// do carries a task out, in a slot if it asks a cluster.
+func (p *partition) do(ctx context.Context, t *task) error {
+	if t.free {
+		return t.run(ctx)
+	}
+	slots := p.slots()
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+		return t.run(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -149,10 +157,14 @@ func (p *partition) succeeded() {
 const idleFor = time.Minute
 
 // task is one thing that the keeper does.
-type task func(context.Context) error
+type task struct {
+	run func(context.Context) error
+	// free tasks take no slot: the loader serves any number of keepers at once.
+	free bool
+}
 
 // next says what the keeper is to do, or how long to sleep.
-func (p *partition) next() (task, time.Duration) {
+func (p *partition) next() (*task, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.core
@@ -171,30 +183,34 @@ func (p *partition) next() (task, time.Duration) {
 	if wait := p.recheckAfter - p.w.now(); c.phase == rechecking && wait > 0 {
 		return nil, wait
 	}
-	if a := c.ask(); a.kind != askNothing {
-		life := p.life
-		return func(ctx context.Context) error { return p.perform(ctx, a, life) }, 0
+	a, life := c.ask(), p.life
+	switch a.kind {
+	case askNothing:
+		return p.nextAside()
+	case askPublish: // the publisher does so, for many at once, and wakes us
+		p.w.publisher.mark(p)
+		return nil, idleFor
 	}
-	return p.nextAside()
+	return &task{run: func(ctx context.Context) error { return p.perform(ctx, a, life) }, free: a.kind == askLoad}, 0
 }
 
 // nextAside is what to do when the core waits for nothing.
-func (p *partition) nextAside() (task, time.Duration) {
+func (p *partition) nextAside() (*task, time.Duration) {
 	c := p.core
 	switch {
 	case c.phase == copying && p.beyond != nil:
-		return p.lookAround, 0
+		return &task{run: p.lookAround}, 0
 	case c.phase == copying && !p.job.paused && p.stream == nil:
-		return p.attachStream, 0
+		return &task{run: p.attachStream}, 0
 	case c.phase == copying && !p.job.paused && p.reader == nil:
 		if wait := p.fetchAfter - p.w.now(); wait > 0 {
 			return nil, wait
 		}
-		return p.attachReader, 0
+		return &task{run: p.attachReader}, 0
 	case p.added > p.addedReported:
-		return p.reportAdded, 0
+		return &task{run: p.reportAdded}, 0
 	case p.job.copy().Shared && p.shared != p.job.Epoch:
-		return p.acknowledgeShared, 0
+		return &task{run: p.acknowledgeShared}, 0
 	}
 	p.startVerification()
 	return nil, idleFor

@@ -30,8 +30,8 @@ func (p *partition) perform(ctx context.Context, a ask, life int) error {
 		return p.doTarget(ctx, a.from, life)
 	case askSource:
 		return p.doSource(ctx, a.from, life)
-	case askPublish:
-		return p.w.publisher.publish(ctx, []*partition{p}, true)
+	case askEpoch:
+		return p.doEpoch(ctx, int32(a.from), life)
 	case askReport:
 		return p.doReport(ctx, life)
 	}
@@ -149,6 +149,29 @@ func (p *partition) doSource(ctx context.Context, from int64, life int) error {
 		return onSource(err)
 	}
 	p.update(life, func(c *core) { c.sourceRead(pageOf(got, true)) })
+	return nil
+}
+
+// doEpoch asks the source where a leader epoch ended.
+func (p *partition) doEpoch(ctx context.Context, epoch int32, life int) error {
+	source, _, order, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	topics, err := source.Topics(ctx, order.Topic)
+	if err != nil {
+		return onSource(err)
+	}
+	part, err := led(topics[order.Topic], order.Topic, p.key.Partition)
+	if err != nil {
+		return onSource(err)
+	}
+	end, err := epochEnd(ctx, source, order.Topic, part, epoch)
+	if err != nil {
+		return onSource(err)
+	}
+	p.log.Debug().Int32("epoch", epoch).Int64("end", end).Msg("the source has another leader")
+	p.update(life, func(c *core) { c.epochEnded(epoch, end) })
 	return nil
 }
 

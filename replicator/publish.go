@@ -2,7 +2,6 @@ package replicator
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -101,11 +100,12 @@ func (p *partition) dueAt() (at time.Duration, dirty bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.core
-	return c.ledger.dueAt(c.publishEvery), c.phase >= recording && c.ledger.dirty() && p.ctx.Err() == nil
+	at = c.ledger.dueAt(c.publishEvery)
+	if p.publishing { // whoever does so is nearly done
+		at = max(at, p.w.now()+time.Millisecond)
+	}
+	return at, c.phase >= recording && c.ledger.dirty() && p.ctx.Err() == nil
 }
-
-// errPublishing says that a partition's block is on its way already.
-var errPublishing = errors.New("a block is being published already")
 
 // publish publishes blocks of partitions. With force, one partition's block
 // does not wait for its interval.
@@ -120,19 +120,13 @@ func (b *publisher) publish(ctx context.Context, parts []*partition, force bool)
 
 func (b *publisher) publishChunk(ctx context.Context, parts []*partition, force bool) error {
 	blocks, taken := map[events.CopyKey][]events.Block{}, map[*partition]publication{}
-	busy := false
 	for _, p := range parts {
-		pub, ok, publishing := p.publication(force)
-		busy = busy || publishing
-		if ok {
+		if pub, ok := p.publication(force); ok {
 			blocks[p.key] = append(blocks[p.key], pub.block)
 			taken[p] = pub
 		}
 	}
 	if len(blocks) == 0 {
-		if busy && force {
-			return errPublishing
-		}
 		return nil
 	}
 	start := time.Now()
@@ -147,15 +141,15 @@ func (b *publisher) publishChunk(ctx context.Context, parts []*partition, force 
 }
 
 // publication takes the partition's next block, one at a time.
-func (p *partition) publication(force bool) (pub publication, ok, publishing bool) {
+func (p *partition) publication(force bool) (pub publication, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.publishing {
-		return publication{}, false, true
+		return publication{}, false
 	}
 	pub, ok = p.core.take(p.w.now(), force)
 	p.publishing = ok
-	return pub, ok, false
+	return pub, ok
 }
 
 // published ends a publication.
@@ -185,7 +179,7 @@ func (b *publisher) flush(ctx context.Context) error {
 		if len(todo) == 0 {
 			return nil
 		}
-		if err := b.publish(ctx, todo, true); err != nil && !errors.Is(err, errPublishing) {
+		if err := b.publish(ctx, todo, true); err != nil {
 			return err
 		}
 		select {

@@ -218,6 +218,9 @@ func (p *partition) fetched(r *reader, w wish, f wire.FetchedPartition, first bo
 	page.records = bytes.Clone(page.records) // the buffer is used again, and the batches may wait
 	p.core.fetched(w.from, page)
 	p.follow()
+	if p.core.pastEpoch != nil {
+		signal(p.wake)
+	}
 }
 
 // refetch takes an error of a partition. One partition in error ends every long
