@@ -25,6 +25,14 @@
 // the end. A record whose key does not match its envelope is foreign: it is
 // counted and named, and changes nothing.
 //
+// # Reading
+//
+// [Decode] and the decoders of the other topics are strict (see [Refusal] for
+// the codes) and keep what later releases add: unknown fields survive, unknown
+// types are events without a body. Which records are foreign is the same in
+// every release, so the [Digest] of a log is, too. Folder schema has the
+// contract for other languages.
+//
 // # Purity
 //
 // The package does no I/O and knows no clock. Values are safe to share between

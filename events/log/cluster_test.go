@@ -29,7 +29,7 @@ func start(t *testing.T, brokers int) *fake {
 	require.NoError(t, err)
 	w := &cable{}
 	c, err := cluster.Open(t.Context(), "control", cluster.Config{
-		Bootstrap: k.ListenAddrs(), RequestTimeout: 3 * time.Second, BrokerRefresh: 50 * time.Millisecond, Dial: w.dial,
+		Bootstrap: k.ListenAddrs(), RequestTimeout: 3 * time.Second, BrokerRefresh: 50 * time.Millisecond, Settle: 300 * time.Millisecond, Dial: w.dial,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -49,6 +49,20 @@ func TestReaderPages(t *testing.T) {
 	require.EqualValues(t, 1000, page.Next)
 }
 
+// TestReaderDecodesInOrder: large pages are decoded side by side.
+func TestReaderDecodesInOrder(t *testing.T) {
+	f := ready(t, 1)
+	_, err := NewAppender(f.c, AppenderOptions{}).AppendAll(within(t, 5*time.Second), eventsOf(t, 3000))
+	require.NoError(t, err)
+	got := all(t, f.c, 0)
+	require.Len(t, got, 3000)
+	for i, rec := range got {
+		require.EqualValues(t, i, rec.Position)
+		require.Equal(t, fmt.Sprintf("e-%04d", i), rec.Event.ID)
+		require.Nil(t, rec.Refusal)
+	}
+}
+
 func TestReaderWaitsForTheNextEvent(t *testing.T) {
 	f := ready(t, 1)
 	r := NewReader(f.c, 0)
