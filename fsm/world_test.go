@@ -113,7 +113,7 @@ func (w *world) step(rec events.Record) fsm.Outcome {
 		out = w.machines.Step(w, rec)
 	} else {
 		out = w.watch.step(w, rec)
-		defer w.watch.rows(w)
+		defer func() { w.watch.rows(w, out) }()
 	}
 	w.outcomes = append(w.outcomes, out)
 	if out.First {
