@@ -97,7 +97,7 @@ func (w *work) looksOurs(ctx context.Context, target *cluster.Client, t *fsm.Top
 	if err != nil {
 		return false, err
 	}
-	for name, want := range copyingConfigs(t.Plan.Configs) { //rules:ordered all must be so
+	for name, want := range copyingConfigs(t.Plan.Configs) {
 		if v, ok := values[name]; !ok || v.Default || v.Value != want {
 			return false, nil
 		}

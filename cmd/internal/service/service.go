@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -43,7 +44,9 @@ type Options struct {
 
 // Serve runs the orchestrator, projector and driver, and a worker beside them,
 // until ctx is done.
-func Serve(ctx context.Context, o Options) (err error) {
+func Serve(ctx context.Context, o Options) error { return done(ctx, serve(ctx, o)) }
+
+func serve(ctx context.Context, o Options) (err error) {
 	if _, err := log.Check(ctx, o.Control); err != nil {
 		return err
 	}
@@ -68,13 +71,13 @@ func Serve(ctx context.Context, o Options) (err error) {
 	g.Go(func() error { return fold.Run(ctx) })
 	g.Go(func() error { return d.Run(ctx) })
 	if !o.NoWorker {
-		g.Go(func() error { return runWorker(ctx, o, set.Worker()) })
+		g.Go(func() error { keepWorking(ctx, o, set.Worker()); return nil })
 	}
 	if o.Listen != "" {
 		g.Go(func() error { return set.Serve(ctx, o.Listen, store.Err) })
 	}
 	o.Logger.Info().Str("control", o.Control.Name()).Int64("applied", store.Applied()).Msg("serving")
-	return done(ctx, g.Wait())
+	return g.Wait()
 }
 
 func driverConfig(o Options, store *projector.Store, set *metrics.Set) driver.Config {
@@ -92,11 +95,11 @@ func driverConfig(o Options, store *projector.Store, set *metrics.Set) driver.Co
 // Work runs a worker until ctx is done.
 func Work(ctx context.Context, o Options) error {
 	set := metrics.New()
-	g, ctx := errgroup.WithContext(ctx)
+	g, inner := errgroup.WithContext(ctx)
 	hooks, joined := readiness(set.Worker())
-	g.Go(func() error { return runWorker(ctx, o, hooks) })
+	g.Go(func() error { return runWorker(inner, o, hooks) })
 	if o.Listen != "" {
-		g.Go(func() error { return set.Serve(ctx, o.Listen, joined) })
+		g.Go(func() error { return set.Serve(inner, o.Listen, joined) })
 	}
 	o.Logger.Info().Str("control", o.Control.Name()).Msg("working")
 	return done(ctx, g.Wait())
@@ -116,6 +119,29 @@ func readiness(hooks replicator.Hooks) (replicator.Hooks, func() error) {
 			return errors.New("not a member of the workers' group yet")
 		}
 		return nil
+	}
+}
+
+// The pauses before a worker beside the orchestrator begins anew.
+const (
+	firstRest = time.Second
+	mostRest  = time.Minute
+)
+
+// keepWorking runs a worker until ctx is done. One that fails begins anew after
+// a pause: switches and guards must not stand still because a copy does.
+func keepWorking(ctx context.Context, o Options, hooks replicator.Hooks) {
+	for rest := firstRest; ; rest = min(2*rest, mostRest) {
+		err := runWorker(ctx, o, hooks)
+		if ctx.Err() != nil {
+			return
+		}
+		o.Logger.Error().Err(err).Dur("rest", rest).Msg("the worker has failed and begins anew")
+		select {
+		case <-time.After(rest):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

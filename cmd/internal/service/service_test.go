@@ -1,110 +1,20 @@
 package service_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"testing"
-	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"github.com/portage-kafka/portage/cluster"
-	"github.com/portage-kafka/portage/cmd/internal/operator"
 	"github.com/portage-kafka/portage/cmd/internal/service"
 	"github.com/portage-kafka/portage/commands"
-	"github.com/portage-kafka/portage/commands/plan"
 	"github.com/portage-kafka/portage/events"
-	"github.com/portage-kafka/portage/events/log"
 	"github.com/portage-kafka/portage/fsm"
 	"github.com/portage-kafka/portage/projector"
 	"github.com/portage-kafka/portage/testkit/embedded"
 	"github.com/portage-kafka/portage/testkit/oracle"
 	"github.com/portage-kafka/portage/testkit/workload"
 )
-
-// bench is a pair of clusters with control topics, a service and a commander.
-type bench struct {
-	t        *testing.T
-	pair     *embedded.Pair
-	clusters map[string]*cluster.Client
-	desk     *operator.Operator
-}
-
-func newBench(t *testing.T) *bench {
-	b := &bench{t: t, pair: embedded.ForTest(t, embedded.Options{Seed: 1}), clusters: make(map[string]*cluster.Client)}
-	for name, c := range map[string]*embedded.Cluster{"source": b.pair.Source, "target": b.pair.Target} {
-		client, err := cluster.Open(t.Context(), name, cluster.Config{Bootstrap: c.Bootstrap()})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = client.Close() })
-		b.clusters[name] = client
-	}
-	control := b.clusters["target"]
-	_, err := log.Init(t.Context(), control, log.InitOptions{})
-	require.NoError(t, err)
-	b.desk, err = operator.New(operator.Options{Control: control, Name: "tester"})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.desk.Close()) })
-	return b
-}
-
-func (b *bench) client(_ context.Context, name string) (*cluster.Client, error) {
-	if c := b.clusters[name]; c != nil {
-		return c, nil
-	}
-	return nil, fmt.Errorf("no cluster %q", name)
-}
-
-// serve runs the orchestrator until the function returned is called.
-func (b *bench) serve() (stop func()) {
-	ctx, cancel := context.WithCancel(b.t.Context())
-	done := make(chan error, 1)
-	go func() {
-		done <- service.Serve(ctx, service.Options{
-			Control: b.clusters["target"], Clusters: b.client, Host: "here", Incarnation: "w-" + fmt.Sprint(time.Now().UnixNano()),
-			Logger: zerolog.New(zerolog.NewTestWriter(b.t)).Level(zerolog.InfoLevel),
-		})
-	}()
-	return func() {
-		cancel()
-		select {
-		case err := <-done:
-			require.NoError(b.t, err)
-		case <-time.After(30 * time.Second):
-			b.t.Error("serve did not stop")
-		}
-	}
-}
-
-// until waits for a state of the migration.
-func (b *bench) until(what string, ok func(m *fsm.Migration) bool) {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
-	defer cancel()
-	require.NoError(b.t, b.desk.Until(ctx, "m", func(v *projector.View) bool {
-		m, found := v.Migration("m")
-		return found && ok(m)
-	}), what)
-}
-
-// create makes a migration of topics and groups and starts it.
-func (b *bench) create(p string) {
-	b.t.Helper()
-	parsed, err := plan.Parse([]byte(p))
-	require.NoError(b.t, err)
-	resolved, err := plan.Resolve(b.t.Context(), parsed, func(ctx context.Context, name string) (plan.Cluster, error) { return b.client(ctx, name) })
-	require.NoError(b.t, err)
-	_, err = b.desk.Commands.Create(b.t.Context(), resolved)
-	require.NoError(b.t, err)
-	b.send(events.MigrationStream, events.StartRequested{})
-}
-
-func (b *bench) send(stream events.Stream, body events.Body) {
-	b.t.Helper()
-	_, err := b.desk.Commands.Send(b.t.Context(), "m", stream, body)
-	require.NoError(b.t, err)
-}
 
 // TestTopicsOnly takes topics without groups from the plan to the end: created,
 // copied while they are written to, writers moved, compared, finished.
