@@ -74,9 +74,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 // be run afterwards.
 func (c *Consumer) Close() {
 	c.once.Do(func() { close(c.quit) })
-	if !c.used.CompareAndSwap(false, true) {
-		<-c.done
+	if c.used.CompareAndSwap(false, true) {
+		close(c.done) // it was never run
 	}
+	<-c.done
 }
 
 // State is an instance as people want to see it.
