@@ -2,10 +2,12 @@ package preflight
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/portage-kafka/portage/cluster"
@@ -18,20 +20,24 @@ func versions(ctx context.Context, f *facts) (out []Finding, err error) {
 		if err != nil {
 			return out, err
 		}
-		switch {
-		case r == "3.6" && c != f.Source:
-			out = append(out, Finding{
-				Subject: c.Name(), Severity: Warning, Evidence: "the brokers run Kafka 3.6; 3.6.0 verifies transactions wrongly with compressed batches",
-				Fix: "make sure that it is 3.6.1 or later",
-			})
-		case r == "3.5" || r == "3.6":
-			out = append(out, Finding{
-				Subject: c.Name(), Severity: Warning, Evidence: "the brokers run Kafka " + r + "; from 3.5.0 to 3.6.0 a migration from ZooKeeper to KRaft may hand out producer ids twice",
-				Fix: "if this cluster was migrated from ZooKeeper, upgrade to 3.6.1 or later first",
-			})
+		if evidence, fix := hazard(r, c != f.Source); evidence != "" {
+			out = append(out, Finding{Subject: c.Name(), Severity: Warning, Evidence: evidence, Fix: fix})
 		}
 	}
 	return out, nil
+}
+
+// hazard says what is wrong with a release, and what helps: KAFKA-15653 and
+// KAFKA-15552. The broker does not tell its patch release.
+func hazard(release string, target bool) (evidence, fix string) {
+	switch {
+	case release == "3.6" && target:
+		return "the brokers run Kafka 3.6; 3.6.0 verifies transactions wrongly with compressed batches", "make sure that it is 3.6.1 or later"
+	case release == "3.5" || release == "3.6":
+		return "the brokers run Kafka " + release + "; from 3.5.0 to 3.6.0 a migration from ZooKeeper to KRaft may hand out producer ids twice",
+			"if this cluster was migrated from ZooKeeper, upgrade to 3.6.1 or later first"
+	}
+	return "", ""
 }
 
 // headroom is how much free disk the target needs per byte of the source, for
@@ -92,6 +98,9 @@ func logDirs(ctx context.Context, c *cluster.Client) (sizes map[string]int64, fr
 		if err != nil {
 			return nil, 0, err
 		}
+		if err := refusal(c, b.ID, resp); err != nil {
+			return nil, 0, err
+		}
 		for _, d := range resp.Dirs {
 			for _, t := range d.Topics {
 				for _, p := range t.Partitions {
@@ -107,6 +116,27 @@ func logDirs(ctx context.Context, c *cluster.Client) (sizes map[string]int64, fr
 	}
 	return sizes, free, nil
 }
+
+// refusal is why a broker does not show its log folders. Before version 3 of the
+// API one that may not say so answers with none.
+func refusal(c *cluster.Client, broker int32, resp *kmsg.DescribeLogDirsResponse) error {
+	code := resp.ErrorCode
+	for _, d := range resp.Dirs {
+		if code == 0 {
+			code = d.ErrorCode
+		}
+	}
+	if code == 0 && len(resp.Dirs) > 0 {
+		return nil
+	}
+	e := &cluster.Error{Cluster: c.Name(), Broker: fmt.Sprint(broker), API: "DescribeLogDirs", Code: code}
+	if code == 0 || code == kerr.ClusterAuthorizationFailed.Code {
+		e.Hint, e.Err = "the principal needs DESCRIBE on the cluster: add the ACL", errNoDirs
+	}
+	return e
+}
+
+var errNoDirs = errors.New("the broker shows no log folder")
 
 // external: systems that keep their positions outside consumer groups cannot be
 // moved by switching groups.

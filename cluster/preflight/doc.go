@@ -5,6 +5,20 @@
 //	report, err := preflight.Run(ctx, preflight.Subject{Source: s, Pairs: pairs, Control: c, Groups: groups})
 //	for _, f := range report.Findings { ... }
 //
-// The numbers are those under which the checks are documented; they are stable,
-// so that a policy can name one.
+// The numbers are stable, so that scripts and policies can name a check; those
+// that are missing here are not taken by another one.
+//
+//	 2  hazardous versions        the brokers' release is known to lose or double records (Warning)
+//	 4  message size              the target's default would refuse batches that the source takes
+//	 7  timestamps                the target refuses old records, or the source overwrites timestamps (Warning)
+//	 9  compaction and null keys  a compacted target topic stands for one that is not
+//	13  open transactions         one that never ends holds the copy back (Warning)
+//	15  name collisions           orders.eu and orders_eu are one metric; or the target topic has records
+//	22  disk headroom             the target's free disk against the source's size, replicas and a third more
+//	25  offsets kept elsewhere    Connect, Spark, Flink, Streams: moved by their own means
+//	29  partition counts          differ, so keys would change their partition
+//	30  cluster ids               one cluster under two names
+//	31  control topics            missing, on the source, not compacted, or with few replicas (Warning)
+//
+// What is not marked is a Failure. A check that cannot look is one, too.
 package preflight
