@@ -80,7 +80,7 @@ func (c *Core) take(in Input) {
 	case Close:
 		c.closing, c.running = true, true
 	case Tick:
-		for id, next := range in.Next {
+		for id, next := range in.Next { //rules:ordered each goes to its own lane
 			c.progress(id, next)
 		}
 	case DirectiveSeen:
@@ -160,7 +160,7 @@ func (c *Core) Wake() time.Time {
 	for _, s := range c.sides {
 		soonest(s.state == outside, s.retry)
 		soonest(s.lanes > 0 && s.state == assigned, s.commitAt)
-		for _, t := range s.stuck {
+		for _, t := range s.stuck { //rules:ordered the soonest of all
 			soonest(s.state == assigned, t.retry)
 		}
 	}

@@ -104,7 +104,7 @@ func (c *Core) onAssigned(s *side, e group.Assigned) {
 	before, next := s.since, e.Generation == s.generation || e.Generation == s.generation+1
 	s.state, s.generation, s.has, s.ever, s.reoffer = assigned, e.Generation, s.wish, true, false
 	s.assigned, s.since = map[Partition]bool{}, map[Partition]int32{}
-	for topic, list := range e.Assignment.Partitions {
+	for topic, list := range e.Assignment.Partitions { //rules:ordered sets again
 		home, known := c.homeName(s.id, topic)
 		for _, n := range list {
 			if p := (Partition{Topic: home, ID: n}); known {

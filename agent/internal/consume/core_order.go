@@ -127,9 +127,7 @@ func (c *Core) follow(o order) {
 	for _, t := range o.group.Topics {
 		c.names[t.Topic] = t.TargetTopic
 	}
-	for p := range c.sides[Target].stuck { // what was missing may have been staged
-		delete(c.sides[Target].stuck, p)
-	}
+	clear(c.sides[Target].stuck) // what was missing may have been staged
 	c.holdOrRelease()
 	c.considerLogin()
 	c.notice(Obeyed, o.routeSide(), "%s", o.describe())

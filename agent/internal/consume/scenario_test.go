@@ -128,7 +128,6 @@ func (a args) offsets() map[int32]int64 {
 	return out
 }
 
-//rules:flat one case a command
 func (s *script) line(line string) {
 	fields := strings.Fields(line)
 	a := args{vals: map[string]string{}}
@@ -337,8 +336,6 @@ func (s *script) records(a args) (list []events.Record) {
 }
 
 // show puts an action into a line, and remembers what must be answered.
-//
-//rules:flat one case an action
 func (s *script) show(a Action) string {
 	switch a := a.(type) {
 	case ReadDirective:
