@@ -180,3 +180,30 @@ func TestGuardsWanted(t *testing.T) {
 		require.Equal(t, c.target, target, "target, %+v", c)
 	}
 }
+
+// TestDoubts: what keeps a switch from beginning or going on.
+func TestDoubts(t *testing.T) {
+	g := aSwitch()
+	g.Plan.Target.Name = "target"
+	require.Equal(t, "the copy of orders is stopped", doubtful(g))
+	g.Synced = []string{"orders"}
+	require.Empty(t, doubtful(g))
+	require.Empty(t, loginFailed(g))
+	g.Members[1].Logins = map[string]string{"source": "", "target": "no password"}
+	require.Contains(t, loginFailed(g), "no password")
+	for p, want := range map[events.Phase][2]bool{
+		events.PhaseOnSource: {false, false}, events.PhasePreparing: {true, true}, events.PhaseStaged: {true, true},
+		events.PhaseCommitted: {false, true}, events.PhaseOnTarget: {false, false},
+	} {
+		require.Equal(t, want, [2]bool{undecided(p), switching(p)}, p)
+	}
+}
+
+// TestSealing: only a source that the instances have left for good is sealed.
+func TestSealing(t *testing.T) {
+	g := aSwitch()
+	require.False(t, maySeal(events.RouteSource, g))
+	g.Readers = events.PhaseOnTarget
+	require.True(t, maySeal(events.RouteSource, g))
+	require.False(t, maySeal(events.RouteTarget, g))
+}

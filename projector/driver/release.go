@@ -54,7 +54,7 @@ func (w *work) releaseTopic(ctx context.Context, t *fsm.Topic) (time.Duration, e
 }
 
 // settleFor is how long the maps may take to tell of what the copy wrote last.
-const settleFor = 10 * time.Second
+const settleFor = 5 * time.Second
 
 // stillCopied says why the copy may go on, or why its map may not be known yet.
 func (w *work) stillCopied() string {

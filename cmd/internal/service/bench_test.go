@@ -40,6 +40,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
+	t.Parallel() // they mostly wait
 	b := &bench{
 		t: t, pair: embedded.ForTest(t, embedded.Options{Seed: 1}),
 		clusters: make(map[string]*cluster.Client), handled: make(map[string]int),

@@ -15,6 +15,7 @@ import (
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
 	"github.com/portage-kafka/portage/projector"
+	"github.com/portage-kafka/portage/testkit/embedded"
 )
 
 var billing = events.GroupStream("billing")
@@ -246,4 +247,61 @@ func TestDirectivesFollowTheLog(t *testing.T) {
 	for _, name := range []string{"orders", "payments"} {
 		require.Positive(t, b.published(events.ToProducers(name)), fmt.Sprint(name))
 	}
+}
+
+// TestGuardRemoved: a guard that somebody removed from the group comes back and
+// is recorded under its new member id.
+func TestGuardRemoved(t *testing.T) {
+	b, _ := newReaders(t)
+	b.serve()
+	b.create(readers("prepare: 60s, hold: 5s"))
+	b.ready()
+	first := b.group("billing", func(*fsm.Group) bool { return true }).TargetGuard
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.pair.Target.Bootstrap()...))
+	require.NoError(t, err)
+	defer client.Close()
+	left, err := kadm.NewClient(client).LeaveGroup(t.Context(), kadm.LeaveGroup("billing").InstanceIDs(group.GuardInstance))
+	require.NoError(t, err)
+	require.NoError(t, left.Error())
+	b.group("billing", func(g *fsm.Group) bool {
+		return g.TargetGuard.MemberID != "" && g.TargetGuard.MemberID != first.MemberID
+	})
+	b.switchReaders()
+	b.onTarget()
+}
+
+// TestStoppedCopyAborts: nobody is moved towards a copy that has stopped.
+func TestStoppedCopyAborts(t *testing.T) {
+	b, stop := newReaders(t)
+	stop()
+	b.serve()
+	b.create(readers("prepare: 5m, hold: 5s"))
+	b.ready()
+	b.switchReaders()
+	require.NoError(t, b.target().DeleteTopic(t.Context(), "orders"))
+	b.topics(b.pair.Target, 2, "orders")
+	b.write(b.source(), "orders", 0, "for nobody")
+	abort := b.aborted(1)
+	require.Equal(t, "gate", abort.Code)
+	require.Contains(t, abort.Reason, "the copy of orders is stopped")
+	b.group("billing", func(g *fsm.Group) bool { return g.SourceGuard.MemberID == "" })
+	b.calm()
+}
+
+// TestOutage: clusters that cannot be reached for a while end nothing; copy and
+// switch go on when they are back.
+func TestOutage(t *testing.T) {
+	b, _ := newReaders(t)
+	b.serve()
+	b.create(readers("prepare: 60s, hold: 30s"))
+	b.ready()
+	for _, c := range []*embedded.Cluster{b.pair.Source, b.pair.Target} {
+		c.Cut()
+		time.Sleep(300 * time.Millisecond) // long enough for everybody to notice
+		c.Heal()
+	}
+	b.write(b.source(), "orders", 0, numbered(500, 510)...)
+	b.once("billing", numbered(500, 510))
+	b.switchReaders()
+	b.onTarget()
 }
