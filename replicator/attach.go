@@ -4,46 +4,68 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
 )
 
+// side is one side of a copy.
+type side string
+
+const (
+	sourceSide side = events.RouteSource
+	targetSide side = events.RouteTarget
+)
+
 // sideError is a failure on one side of the copy, as opposed to the control
 // cluster.
 type sideError struct {
-	side string // events.RouteSource or events.RouteTarget
+	side side
 	err  error
 }
 
-func (e *sideError) Error() string { return e.side + ": " + e.err.Error() }
+func (e *sideError) Error() string { return string(e.side) + ": " + e.err.Error() }
 func (e *sideError) Unwrap() error { return e.err }
 
-func onSource(err error) error { return &sideError{side: events.RouteSource, err: err} }
-func onTarget(err error) error { return &sideError{side: events.RouteTarget, err: err} }
+func onSource(err error) error { return &sideError{side: sourceSide, err: err} }
+func onTarget(err error) error { return &sideError{side: targetSide, err: err} }
 
-// patience is how often in a row a permission or a topic may be missing before
-// the partition stops: both may be a moment's matter after a change.
-const patience = 5
-
-// failed takes note of a failed attempt and stops the partition if nobody but a
-// person can help.
-func (p *partition) failed(err error) {
+// failed takes note of a failed attempt, stops the partition if nobody but a
+// person can help, and says how long to wait.
+func (p *partition) failed(err error) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.failures++
 	p.log.Warn().Err(err).Int("failures", p.failures).Str("phase", p.core.phase.String()).Msg("trying again")
-	var side *sideError
-	if !errors.As(err, &side) {
-		return
-	}
-	if errors.Is(err, cluster.ErrUnauthorized) || errors.Is(err, cluster.ErrAuthentication) {
-		p.denials++
-	}
-	if p.denials >= patience {
-		at := p.core.watermark()
-		p.core.halt(CodeUnauthorized, at, at, "%v", err)
+	var on *sideError
+	if errors.As(err, &on) && (errors.Is(err, cluster.ErrUnauthorized) || errors.Is(err, cluster.ErrAuthentication)) {
+		p.deny(on.side, err.Error())
 		p.follow()
+	}
+	return backoff(p.failures)
+}
+
+// denial is since when a side denies us access, and when it did so last.
+type denial struct{ since, last time.Duration }
+
+// denialGap is how far apart two denials may be to belong together: attempts
+// follow one another within backoff's limit and some seconds for the calls.
+const denialGap = 15 * time.Second
+
+// deny notes that a side denies us access, and stops the partition once it has
+// done so for the configured time without a break. The lock is held.
+func (p *partition) deny(s side, reason string) {
+	now := p.w.now()
+	d, known := p.denied[s]
+	if !known || now-d.last > denialGap {
+		d.since = now
+	}
+	d.last = now
+	p.denied[s] = d
+	if now-d.since >= p.w.cfg.Patience {
+		at := p.core.watermark()
+		p.core.halt(CodeUnauthorized, at, at, "%s", reason)
 	}
 }
 
@@ -81,7 +103,7 @@ func (p *partition) attachReader(ctx context.Context) error {
 	r := source.reader(p.run, leader)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.core.phase == copying && !p.job.paused && p.reader == nil {
+	if p.core.phase == copying && !p.core.paused && p.reader == nil {
 		p.reader = r
 		r.add(p)
 	}
@@ -101,7 +123,7 @@ func (p *partition) attachStream(ctx context.Context) error {
 	s := target.stream(p.run, leader, order.TargetTopic, p.key.Partition)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.core.phase == copying && !p.job.paused && p.stream == nil {
+	if p.core.phase == copying && !p.core.paused && p.stream == nil {
 		p.stream = s
 		p.follow()
 	}
@@ -139,7 +161,7 @@ func (p *partition) lookAround(ctx context.Context) error {
 // identify compares the topics with the order and stops the partition if one of
 // them is another.
 func (p *partition) identify(ctx context.Context, source, target *link, order events.CopyOrder) (wrong bool, err error) {
-	for _, side := range []struct {
+	for _, x := range []struct {
 		of    func(error) error
 		link  *link
 		topic string
@@ -148,17 +170,17 @@ func (p *partition) identify(ctx context.Context, source, target *link, order ev
 		{onSource, source, order.Topic, order.TopicID},
 		{onTarget, target, order.TargetTopic, order.TargetTopicID},
 	} {
-		topics, err := side.link.Topics(ctx, side.topic)
+		topics, err := x.link.Topics(ctx, x.topic)
 		if err != nil {
-			return false, side.of(err)
+			return false, x.of(err)
 		}
-		t, found := topics[side.topic]
-		if reason := p.mismatch(side.link, side.topic, side.id, t, found); reason != "" {
+		t, found := topics[x.topic]
+		if reason := p.mismatch(x.link, x.topic, x.id, t, found); reason != "" {
 			p.stopAs(CodeRecreated, reason)
 			return true, nil
 		}
 		if !found {
-			return false, side.of(fmt.Errorf("topic %s: %w", side.topic, cluster.ErrUnknownTopic))
+			return false, x.of(fmt.Errorf("topic %s: %w", x.topic, cluster.ErrUnknownTopic))
 		}
 	}
 	return false, nil

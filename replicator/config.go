@@ -68,6 +68,9 @@ type Config struct {
 	// IdentityEvery is how often topic ids and partition counts are compared
 	// with the directive's. Default 5s.
 	IdentityEvery time.Duration
+	// Patience is how long a cluster may deny access without a break before a
+	// partition stops: rights and secrets change in steps. Default 30s.
+	Patience time.Duration
 	// Starting is how many partitions of the same two clusters may claim, resolve
 	// or recheck at a time. Default 32.
 	Starting int
@@ -141,6 +144,7 @@ func (c *Config) validateDurations() error {
 		{"PublishEvery", &c.PublishEvery, 100 * time.Millisecond},
 		{"ProgressEvery", &c.ProgressEvery, time.Second},
 		{"IdentityEvery", &c.IdentityEvery, 5 * time.Second},
+		{"Patience", &c.Patience, 30 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -26,7 +26,6 @@ const (
 	doubtful                // perhaps in the log: recheck
 	reorder                 // the broker expects another sequence: recheck, then claim anew
 	tooLarge                // not in the log; to be split
-	denied                  // not in the log; no right to write
 	refused                 // not in the log; never will be
 	outdated                // a later epoch exists
 )
@@ -40,8 +39,6 @@ func verdictOf(code int16) verdict {
 		return landed
 	case 10, 18: // MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE
 		return tooLarge
-	case 29, 31, 65: // TOPIC_, CLUSTER_, TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-		return denied
 	case 32, 42, 43, 44, 76, 87: // INVALID_TIMESTAMP, INVALID_REQUEST, UNSUPPORTED_FOR_MESSAGE_FORMAT, POLICY_VIOLATION, UNSUPPORTED_COMPRESSION_TYPE, INVALID_RECORD
 		return refused
 	case 45, 46, 59: // OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER, UNKNOWN_PRODUCER_ID
@@ -74,8 +71,6 @@ func (c *core) judgeAnswer(it *item, a answer) {
 	case tooLarge:
 		it.sent = false
 		c.split(it)
-	case denied:
-		c.halt(CodeUnauthorized, it.runs[0].source, it.next, "the target refuses our writes (error %d %s); grant WRITE on the topic", a.code, a.message)
 	case refused:
 		c.halt(CodeRefusedBatch, it.runs[0].source, it.next, "the target refuses the batch of source offset %d (error %d %s)", it.runs[0].source, a.code, a.message)
 	case outdated:

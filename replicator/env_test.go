@@ -175,8 +175,8 @@ func (e *env) config(edit func(*Config)) (Config, []*cluster.Client) {
 		},
 		Heartbeat: 200 * time.Millisecond, Session: time.Second, Rebalance: 10 * time.Second,
 		FetchWait: 50 * time.Millisecond, PublishEvery: 20 * time.Millisecond, ProgressEvery: 50 * time.Millisecond,
-		IdentityEvery: 200 * time.Millisecond,
-		Log:           zerolog.New(e.logs).With().Timestamp().Str("worker", name).Logger(),
+		IdentityEvery: 200 * time.Millisecond, Patience: 300 * time.Millisecond,
+		Log: zerolog.New(e.logs).With().Timestamp().Str("worker", name).Logger(),
 	}
 	if os.Getenv("PORTAGE_TEST_LOG") == "" {
 		cfg.Log = cfg.Log.Level(zerolog.InfoLevel)

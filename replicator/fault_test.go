@@ -77,7 +77,8 @@ func TestPassingErrors(t *testing.T) {
 		"offsets topic, lost answers":     {kmsg.Produce, true, events.TopicOffsets, kerr.RequestTimedOut, 5},
 		"progress topic":                  {kmsg.Produce, true, events.TopicProgress, kerr.NotEnoughReplicas, 5},
 		"producer id":                     {kmsg.InitProducerID, true, "", kerr.CoordinatorLoadInProgress, 3},
-		"denied for a moment":             {kmsg.Produce, true, "orders-copy", kerr.NotEnoughReplicas, 2},
+		"writing denied for a moment":     {kmsg.Produce, true, "orders-copy", kerr.TopicAuthorizationFailed, 1},
+		"reading denied for a moment":     {kmsg.Fetch, false, "orders", kerr.TopicAuthorizationFailed, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,7 +110,7 @@ func TestDenied(t *testing.T) {
 		reason string
 	}{
 		"fetch":        {kmsg.Fetch, false, "orders", "the source refuses our reads (TOPIC_AUTHORIZATION_FAILED (29)); grant READ on the topic"},
-		"produce":      {kmsg.Produce, true, "orders-copy", "the target refuses our writes (error 29"},
+		"produce":      {kmsg.Produce, true, "orders-copy", "the target refuses our writes (TOPIC_AUTHORIZATION_FAILED (29)"},
 		"list offsets": {kmsg.ListOffsets, false, "orders", "source: "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,10 @@ import (
 	"github.com/portage-kafka/portage/events"
 )
 
+// patience is how often in a row a topic may not be found before it is gone:
+// right after a change of metadata a broker may not know it.
+const patience = 5
+
 // mismatch says what is wrong with a topic's identity, "" if nothing is. A
 // topic that is absent is so for good only after some looks.
 func (p *partition) mismatch(l *link, topic, id string, t cluster.Topic, found bool) string {

@@ -27,6 +27,8 @@ type partition struct {
 	job  job
 	// ordered is true once there is a job. Without one nothing is done.
 	ordered bool
+	// again says that the core is to begin anew once nothing is on its way.
+	again bool
 	// life counts the core's beginnings: what was asked in a former one is void.
 	life int
 	// source and target are the clusters, reader and stream the loops that the
@@ -38,14 +40,14 @@ type partition struct {
 	beyond *int64
 	// weight is the part of the target's buffer that is accounted for.
 	weight int
-	// failures counts failed attempts of the keeper in a row, denials those for
-	// lack of rights; absences the looks in a row that did not find a topic.
-	failures, denials int
-	absences          map[*link]int
-	// refusals counts refused fetches in a row, denied those for lack of rights;
-	// fetchAfter is when to fetch again, recheckAfter when to look at the target
-	// after a doubt.
-	refusals, denied         int
+	// failures counts failed attempts of the keeper in a row; absences the looks
+	// in a row that did not find a topic; denied is for how long a side denies us.
+	failures int
+	absences map[*link]int
+	denied   map[side]denial
+	// refusals counts refused fetches in a row; fetchAfter is when to fetch
+	// again, recheckAfter when to look at the target after a doubt.
+	refusals                 int
 	fetchAfter, recheckAfter time.Duration
 	// fencedAt is when another owner was met. A heartbeat sent later and answered
 	// says that the partition is ours all the same: then it is claimed again.
@@ -68,7 +70,7 @@ type partition struct {
 func newPartition(run context.Context, w *Worker, key events.CopyKey) *partition {
 	ctx, cancel := context.WithCancel(run)
 	p := &partition{
-		w: w, key: key, run: run, ctx: ctx, absences: map[*link]int{}, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1),
+		w: w, key: key, run: run, ctx: ctx, absences: map[*link]int{}, denied: map[side]denial{}, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1),
 		log: w.cfg.Log.With().Stringer("partition", key).Logger(),
 	}
 	p.core = newCore(w.cfg.limits(), false)
@@ -91,8 +93,7 @@ func (p *partition) keep(ctx context.Context) {
 		}
 		err := p.do(ctx, t)
 		if err != nil && ctx.Err() == nil {
-			p.failed(err)
-			p.sleep(ctx, p.pause())
+			wait(ctx, p.failed(err))
 		} else if err == nil {
 			p.succeeded()
 		}
@@ -133,11 +134,14 @@ func (p *partition) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// pause is how long to wait after a failure.
-func (p *partition) pause() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return backoff(p.failures)
+// wait waits for a time, or for the end of ctx.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // backoff is 50 ms after the first failure, doubled after every other up to 5 s,
@@ -150,7 +154,7 @@ func backoff(failures int) time.Duration {
 func (p *partition) succeeded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.failures, p.denials = 0, 0
+	p.failures = 0
 }
 
 // idleFor is how long the keeper sleeps when nothing wakes it.
@@ -171,6 +175,13 @@ func (p *partition) next() (*task, time.Duration) {
 	if !p.ordered || p.job.tooNew {
 		return nil, idleFor
 	}
+	if p.again {
+		if !c.idle() {
+			return nil, 5 * time.Millisecond
+		}
+		p.again, c.paused = false, p.job.paused
+		p.begin()
+	}
 	if c.phase == fenced {
 		if !p.w.confirmedSince(p.fencedAt) {
 			return nil, p.w.cfg.Heartbeat / 2
@@ -180,8 +191,8 @@ func (p *partition) next() (*task, time.Duration) {
 	if p.job.paused && c.phase == claiming {
 		return nil, idleFor
 	}
-	if wait := p.recheckAfter - p.w.now(); c.phase == rechecking && wait > 0 {
-		return nil, wait
+	if left := p.recheckAfter - p.w.now(); c.phase == rechecking && left > 0 {
+		return nil, left
 	}
 	a, life := c.ask(), p.life
 	switch a.kind {
@@ -200,11 +211,11 @@ func (p *partition) nextAside() (*task, time.Duration) {
 	switch {
 	case c.phase == copying && p.beyond != nil:
 		return &task{run: p.lookAround}, 0
-	case c.phase == copying && !p.job.paused && p.stream == nil:
+	case c.phase == copying && !c.paused && p.stream == nil:
 		return &task{run: p.attachStream}, 0
-	case c.phase == copying && !p.job.paused && p.reader == nil:
-		if wait := p.fetchAfter - p.w.now(); wait > 0 {
-			return nil, wait
+	case c.phase == copying && !c.paused && p.reader == nil:
+		if left := p.fetchAfter - p.w.now(); left > 0 {
+			return nil, left
 		}
 		return &task{run: p.attachReader}, 0
 	case p.added > p.addedReported:
@@ -240,15 +251,14 @@ func (p *partition) order(j job, known bool) {
 	again := newer && (p.core.phase == halted || !sameTopics(*p.job.Copy, *j.Copy))
 	p.job, p.ordered = j, true
 	p.core.paused, p.core.shared = j.paused, j.Copy.Shared
-	if again {
+	if again || p.again {
 		p.log.Info().Int64("position", j.Position).Msg("starting again as the directive says")
-		p.detachLocked()
-		p.begin()
+		p.again, p.core.paused = true, true
 	}
 	if (newer || first) && j.tooNew {
 		p.log.Error().Str("at_least", j.AtLeast).Str("have", Version).Msg("the directive needs a later release of the worker; upgrade it")
 	}
-	if j.paused {
+	if p.core.paused {
 		p.detachLocked()
 	}
 	signal(p.wake)

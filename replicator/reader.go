@@ -3,6 +3,7 @@ package replicator
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -213,7 +214,8 @@ func (p *partition) fetched(r *reader, w wish, f wire.FetchedPartition, first bo
 		p.refetch(f.Code, w.from)
 		return
 	}
-	p.refusals, p.denied = 0, 0
+	p.refusals = 0
+	delete(p.denied, sourceSide)
 	page := pageOf(f, first)
 	page.records = bytes.Clone(page.records) // the buffer is used again, and the batches may wait
 	p.core.fetched(w.from, page)
@@ -231,10 +233,7 @@ func (p *partition) refetch(code int16, from int64) {
 	case 1: // OFFSET_OUT_OF_RANGE
 		p.beyond = &from
 	case 29: // TOPIC_AUTHORIZATION_FAILED
-		if p.denied++; p.denied >= patience {
-			at := p.core.watermark()
-			p.core.halt(CodeUnauthorized, at, at, "the source refuses our reads (%s); grant READ on the topic", cluster.CodeName(code))
-		}
+		p.deny(sourceSide, fmt.Sprintf("the source refuses our reads (%s); grant READ on the topic", cluster.CodeName(code)))
 	}
 	p.log.Debug().Int16("code", code).Int64("from", from).Msg("a fetch was refused")
 	p.follow()

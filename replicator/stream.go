@@ -3,10 +3,12 @@ package replicator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cluster/wire"
 )
 
@@ -199,17 +201,32 @@ func (p *partition) answered(x parcel, a answer) {
 	}
 	before := p.core.queue.doubt
 	p.core.answered(x.it, a)
+	switch {
+	case isDenial(a.code):
+		p.deny(targetSide, fmt.Sprintf("the target refuses our writes (%s %s); grant WRITE on the topic", cluster.CodeName(a.code), a.message))
+	case a.err == nil:
+		delete(p.denied, targetSide)
+	}
 	if d := p.core.queue.doubt; d != "" && before == "" {
-		if n := p.core.attempt; n > 1 {
-			p.recheckAfter = p.w.now() + backoff(n-1)
-		}
-		p.log.Warn().Str("why", d).Msg("rechecking the target")
-		if p.w.cfg.Hooks.Doubt != nil {
-			p.w.cfg.Hooks.Doubt(p.key, d)
-		}
+		p.doubted(d)
 	}
 	p.follow()
 	if p.reader != nil { // there may be room again
 		signal(p.reader.wake)
 	}
 }
+
+// doubted lets the recheck wait if there was no progress since the last one.
+func (p *partition) doubted(why string) {
+	if n := p.core.attempt; n > 1 {
+		p.recheckAfter = p.w.now() + backoff(n-1)
+	}
+	p.log.Warn().Str("why", why).Msg("rechecking the target")
+	if p.w.cfg.Hooks.Doubt != nil {
+		p.w.cfg.Hooks.Doubt(p.key, why)
+	}
+}
+
+// isDenial says whether an error code speaks of missing rights: TOPIC_, CLUSTER_
+// and TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
+func isDenial(code int16) bool { return code == 29 || code == 31 || code == 65 }
