@@ -156,7 +156,6 @@ func (e *env) start(cfg agent.ConsumerConfig) *running {
 	if testing.Verbose() {
 		w = zerolog.ConsoleWriter{Out: os.Stderr, NoColor: true, TimeFormat: "05.000"}
 	}
-	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
 	c, err := agent.NewConsumer(cfg, agent.WithLogger(zerolog.New(w).With().Timestamp().Logger()), agent.WithConsumerObserver(agent.ConsumerObserver{
 		Notice: func(n agent.Notice) {
 			e.mu.Lock()

@@ -33,7 +33,8 @@ type bench struct {
 	// sections are the clusters' entries in portage.yaml, as YAML in one line.
 	sections  map[string]string
 	processes []*process
-	journals  []string
+	journals  []string // of everybody
+	handlers  []string // of consumers
 	state     *fold
 	named     map[string]int // processes started under a name
 	kafka     []*realkafka.Cluster
@@ -182,4 +183,14 @@ func (b *bench) journal(of string) string {
 func (b *bench) unique(instance string) string {
 	b.named[instance]++
 	return fmt.Sprintf("%s.%d", instance, b.named[instance])
+}
+
+// total sums ends: how many offsets all partitions of all topics have.
+func total(ends map[string]map[int32]int64) (sum int64) {
+	for _, partitions := range ends {
+		for _, end := range partitions {
+			sum += end
+		}
+	}
+	return sum
 }
