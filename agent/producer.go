@@ -38,6 +38,8 @@ type Producer struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	ready  chan struct{}
+	settle context.CancelFunc // ends finding the route and meeting migrations
+	found  chan struct{}      // closed when that has ended
 
 	mu       sync.Mutex
 	closed   bool
@@ -72,7 +74,12 @@ func NewProducer(cfg ProducerConfig, opts ...ProducerOption) (*Producer, error) 
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.clusters = newClusters(cfg.Clusters, p.opt.log)
 	p.control = &control{clusters: p.clusters, name: cfg.Control, log: p.opt.log}
-	p.work.Go(p.begin)
+	ctx, settle := context.WithCancel(p.ctx)
+	p.settle, p.found = settle, make(chan struct{})
+	p.work.Go(func() {
+		defer close(p.found)
+		p.begin(ctx)
+	})
 	return p, nil
 }
 
@@ -197,6 +204,8 @@ func (p *Producer) Close(ctx context.Context) error {
 	}
 	p.closed = true
 	p.mu.Unlock()
+	p.settle() // a registration that is under way ends first: what is registered says good-bye
+	<-p.found
 	err := p.Flush(ctx)
 	if err == nil {
 		err = p.leave(ctx)

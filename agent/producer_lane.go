@@ -114,7 +114,7 @@ func (s *sender) send(items []*item) {
 		if s.p.opt.observe.Sent != nil {
 			s.p.opt.observe.Sent(s.partition, len(items), attempts, time.Since(start), err)
 		}
-		s.settle(items, outcome, attempts, base, err)
+		s.settle(items, outcome, base, err)
 		return
 	}
 }
@@ -139,11 +139,12 @@ func answerOf(err error) produce.Answer {
 		return produce.Answer{Answered: true}
 	}
 	code, answered := cluster.Code(err)
-	return produce.Answer{Code: code, Answered: answered, Passing: cluster.Retriable(err) || cluster.Uncertain(err)}
+	unsure := cluster.Uncertain(err)
+	return produce.Answer{Code: code, Answered: answered, Passing: cluster.Retriable(err) || unsure, Uncertain: unsure}
 }
 
 // settle answers the records of a batch.
-func (s *sender) settle(items []*item, o produce.Outcome, attempts int, base int64, err error) {
+func (s *sender) settle(items []*item, o produce.Outcome, base int64, err error) {
 	if o == produce.Stored {
 		for i, it := range items {
 			a := Ack{Cluster: s.p.route.cluster, Topic: s.p.route.topic, Partition: s.partition, Offset: -1}
@@ -155,9 +156,8 @@ func (s *sender) settle(items []*item, o produce.Outcome, attempts int, base int
 		return
 	}
 	if o == produce.Broken {
-		s.renew()
-		if attempts > 1 {
-			// An earlier attempt may be in the log, and the broker cannot tell any more.
+		doubtful := s.core.Doubtful()
+		if s.renew(); doubtful {
 			s.fail(items, errors.Join(ErrUnanswered, err))
 			return
 		}

@@ -4,74 +4,98 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/portage-kafka/portage/agent/internal/consume"
 	"github.com/portage-kafka/portage/agent/internal/produce"
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
 	eventlog "github.com/portage-kafka/portage/events/log"
 )
 
-// begin finds the route, and then stays to tell of this producer to every migration of the topic that begins later.
-func (p *Producer) begin() {
-	var homeID string
-	err := again(p.ctx, p.opt.log, "find where to write "+p.cfg.Topic, func() (err error) {
-		if homeID, err = p.homeID(p.ctx); err != nil {
-			return err
+// errTooOld: the directive in force is not for this release.
+var errTooOld = errors.New("the directive needs a later release of the SDK: upgrade the service")
+
+// start is what a producer has found out before its first send.
+type start struct {
+	route     route
+	directive events.Directive // of a migration, if told
+	told      bool             // the migration knows of this producer and must hear of its route
+	barrier   []events.PartitionOffset
+}
+
+// begin finds the route, and then stays to tell of this producer to every migration of the topic that begins later. Each step
+// is repeated until it succeeds, and none after it has: a producer has one route.
+func (p *Producer) begin(ctx context.Context) {
+	var key events.DirectiveKey
+	var at start
+	steps := []func() error{
+		func() (err error) { key, err = p.key(ctx); return err },
+		func() (err error) { at, err = p.find(ctx, key); return err },
+		func() error { return p.acknowledge(ctx, at) },
+		func() error { return p.take(ctx, at.route) },
+	}
+	for _, step := range steps {
+		if again(ctx, p.opt.log, "find where to write "+p.cfg.Topic, step) != nil {
+			return
 		}
-		return p.find(p.ctx, homeID)
-	})
-	if err != nil {
-		return
 	}
-	key := events.DirectiveKey{SourceCluster: homeID, Addressee: events.ToProducers(p.cfg.Topic)}
-	p.control.watch(p.ctx, key, func(d events.Directive) { p.met(d) }, nil)
+	p.control.watch(ctx, key, func(d events.Directive) { p.met(ctx, d) }, nil)
 }
 
-func (p *Producer) homeID(ctx context.Context) (string, error) {
-	if p.cfg.HomeID != "" {
-		return p.cfg.HomeID, nil
+// key names the topic's directive.
+func (p *Producer) key(ctx context.Context) (events.DirectiveKey, error) {
+	id := p.cfg.HomeID
+	if id == "" {
+		c, err := p.clusters.get(ctx, p.cfg.Home)
+		if err != nil {
+			return events.DirectiveKey{}, err
+		}
+		id = c.ID()
 	}
-	c, err := p.clusters.get(ctx, p.cfg.Home)
-	if err != nil {
-		return "", err
-	}
-	return c.ID(), nil
+	return events.DirectiveKey{SourceCluster: id, Addressee: events.ToProducers(p.cfg.Topic)}, nil
 }
 
-// find reads the directive in force and takes the route that binds this producer.
-func (p *Producer) find(ctx context.Context, homeID string) error {
-	key := events.DirectiveKey{SourceCluster: homeID, Addressee: events.ToProducers(p.cfg.Topic)}
+// find reads the directive in force, registers, and decides which route binds this producer.
+func (p *Producer) find(ctx context.Context, key events.DirectiveKey) (start, error) {
 	d, found, mark, err := p.control.latest(ctx, key)
 	if err != nil {
-		return err
+		return start{}, err
 	}
-	home := route{side: events.RouteSource, cluster: p.cfg.Home, topic: p.cfg.Topic}
+	home := start{route: route{side: events.RouteSource, cluster: p.cfg.Home, topic: p.cfg.Topic}}
 	if !found || d.Topic == nil {
-		return p.take(ctx, home)
+		return home, nil
+	}
+	if consume.TooOld(d.AtLeast) {
+		return start{}, fmt.Errorf("directive at %d asks for release %s, this is %s: %w", d.Position, d.AtLeast, Version, errTooOld)
 	}
 	at, err := p.register(ctx, d)
 	if err != nil {
-		return err
+		return start{}, err
 	}
 	records, err := p.control.read(ctx, min(mark, d.Position)+1, at-1)
 	if err != nil {
-		return err
+		return start{}, err
 	}
+	home.directive, home.told = d, true
 	if produce.Bind(d, records) == events.RouteSource {
-		if err := p.take(ctx, home); err != nil {
-			return err
-		}
-		return p.routed(ctx, d, nil)
+		return home, nil
 	}
 	barrier, err := p.barrier(ctx, d)
-	if err != nil {
-		return err
+	return start{
+		route:     route{side: events.RouteTarget, cluster: d.Topic.Target, topic: d.Topic.TargetTopic},
+		directive: d, told: true, barrier: barrier,
+	}, err
+}
+
+// acknowledge tells the migration which route was taken, before anything is sent on it.
+func (p *Producer) acknowledge(ctx context.Context, at start) error {
+	if !at.told {
+		return nil
 	}
-	if err := p.routed(ctx, d, barrier); err != nil {
-		return err
-	}
-	return p.take(ctx, route{side: events.RouteTarget, cluster: d.Topic.Target, topic: d.Topic.TargetTopic})
+	return p.routed(ctx, at.directive, at.route.side, at.barrier)
 }
 
 // take opens the route's cluster and gets an identity there.
@@ -93,7 +117,7 @@ func (p *Producer) barrier(ctx context.Context, d events.Directive) ([]events.Pa
 	if d.Phase == events.PhaseOnTarget {
 		return nil, nil
 	}
-	source, err := p.clusters.get(ctx, d.Topic.Source)
+	source, err := p.clusters.get(ctx, p.cfg.Home)
 	if err != nil {
 		return nil, err
 	}
@@ -112,54 +136,49 @@ func (p *Producer) barrier(ctx context.Context, d events.Directive) ([]events.Pa
 	return list, p.awaitCopy(ctx, d.Migration, list)
 }
 
-// copyPoll is how often the copy's progress is looked at while a producer waits for it.
-const copyPoll = 50 * time.Millisecond
-
-func (p *Producer) awaitCopy(ctx context.Context, migration string, list []events.PartitionOffset) error {
+// awaitCopy follows the offset map until its watermarks have passed the barrier.
+func (p *Producer) awaitCopy(ctx context.Context, migration string, barrier []events.PartitionOffset) error {
 	c, err := p.clusters.get(ctx, p.cfg.Control)
 	if err != nil {
 		return err
 	}
-	offsets := eventlog.NewOffsets(c, eventlog.Options{Logger: p.opt.log})
-	keys := make([]events.CopyKey, len(list))
-	for i, b := range list {
-		keys[i] = events.CopyKey{Migration: migration, Topic: p.cfg.Topic, Partition: b.Partition}
+	copied, partitions := map[int32]int64{}, map[int32]bool{}
+	for _, b := range barrier {
+		partitions[events.CopyKey{Migration: migration, Topic: p.cfg.Topic, Partition: b.Partition}.ControlPartition()] = true
 	}
-	for {
-		loaded, err := offsets.LoadAll(ctx, keys)
-		if err != nil {
-			return err
-		}
-		copied := func(partition int32) (at int64) {
-			for _, b := range loaded[events.CopyKey{Migration: migration, Topic: p.cfg.Topic, Partition: partition}].Blocks {
-				at = max(at, b.Watermark)
+	tail := eventlog.NewOffsets(c, eventlog.Options{Logger: p.opt.log}).Tail(slices.Collect(maps.Keys(partitions)))
+	defer func() { _ = tail.Close() }()
+	for !produce.Passed(barrier, func(n int32) int64 { return copied[n] }) {
+		records, _, err := tail.Next(ctx, time.Second)
+		for _, r := range records {
+			if k := r.Key.Copy; r.Block != nil && k.Migration == migration && k.Topic == p.cfg.Topic {
+				copied[k.Partition] = max(copied[k.Partition], r.Block.Watermark)
 			}
-			return at
 		}
-		if produce.Passed(list, copied) {
-			return nil
+		if err != nil {
+			return fmt.Errorf("wait for the copy to pass what the source had: %w", err)
 		}
-		pauseFor(ctx, copyPoll)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
+	return nil
 }
 
-// met tells a migration of this producer that began after it had started.
-func (p *Producer) met(d events.Directive) {
+// met tells a migration of this producer that began after it had started. Its route stays what it is.
+func (p *Producer) met(ctx context.Context, d events.Directive) {
 	p.mu.Lock()
-	known := p.joined[d.Migration] || d.Topic == nil
+	known, side := p.joined[d.Migration] || d.Topic == nil, p.route.side
 	p.mu.Unlock()
 	if known {
 		return
 	}
-	if _, err := p.register(p.ctx, d); err != nil {
-		p.opt.log.Error().Err(err).Str("migration", d.Migration).Msg("the migration cannot be told of this producer")
-		return
+	_, err := p.register(ctx, d)
+	if err == nil {
+		err = p.routed(ctx, d, side, nil)
 	}
-	if err := p.routed(p.ctx, d, nil); err != nil {
-		p.opt.log.Error().Err(err).Str("migration", d.Migration).Msg("the migration cannot be told of this producer's route")
+	if err != nil && ctx.Err() == nil {
+		p.opt.log.Error().Err(err).Str("migration", d.Migration).Msg("the migration cannot be told of this producer")
 	}
 }
 
@@ -170,24 +189,13 @@ func (p *Producer) register(ctx context.Context, d events.Directive) (int64, err
 	if p.route.client != nil {
 		body.ProducerIDs = map[string]int64{p.route.cluster: p.identity.ID}
 	}
+	p.joined[d.Migration] = true // from here on the event may be in the log: Close says good-bye
 	p.mu.Unlock()
-	at, err := p.tell(ctx, d, body)
-	if err == nil {
-		p.mu.Lock()
-		p.joined[d.Migration] = true
-		p.mu.Unlock()
-	}
-	return at, err
+	return p.tell(ctx, d, body)
 }
 
-// routed appends ProducerRouted with the route that this producer has taken or, behind a barrier, is about to take.
-func (p *Producer) routed(ctx context.Context, d events.Directive, barrier []events.PartitionOffset) error {
-	p.mu.Lock()
-	side := p.route.side
-	p.mu.Unlock()
-	if side == "" {
-		side = events.RouteTarget
-	}
+// routed appends ProducerRouted.
+func (p *Producer) routed(ctx context.Context, d events.Directive, side string, barrier []events.PartitionOffset) error {
 	_, err := p.tell(ctx, d, events.ProducerRouted{Incarnation: p.incarnation, Route: side, Barrier: barrier})
 	return err
 }

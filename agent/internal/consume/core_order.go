@@ -88,7 +88,7 @@ func (c *Core) refuses(d events.Directive) string {
 		return fmt.Sprintf("it is for %s", d.Addressee)
 	case d.Group == nil:
 		return "it has no group order"
-	case newer(d.AtLeast, Version):
+	case TooOld(d.AtLeast):
 		return fmt.Sprintf("it needs an agent of release %s or later, this is %s: upgrade the service", d.AtLeast, Version)
 	}
 	switch d.Group.Order {
@@ -97,6 +97,9 @@ func (c *Core) refuses(d events.Directive) string {
 	}
 	return fmt.Sprintf("this release does not know the order %q: upgrade the service", d.Group.Order)
 }
+
+// TooOld says that a directive that asks for agents of a release cannot be obeyed by this one.
+func TooOld(atLeast string) bool { return newer(atLeast, Version) }
 
 // newer compares two releases by their numbers, "1.10" being newer than "1.9"; "" is older than any.
 func newer(a, b string) bool {

@@ -20,6 +20,7 @@ type Lane struct {
 	count    int32
 	busy     bool
 	tries    int
+	doubtful bool // an attempt at the batch under way may have been stored
 }
 
 // Renew starts the lane under a new identity, at sequence 0. No batch may be
@@ -41,7 +42,7 @@ func (l *Lane) Take(records int) (Stamp, error) {
 	if l.busy {
 		return Stamp{}, ErrBusy
 	}
-	l.busy, l.count, l.tries = true, int32(records), 0
+	l.busy, l.count, l.tries, l.doubtful = true, int32(records), 0, false
 	return Stamp{l.producer, l.sequence}, nil
 }
 
@@ -52,6 +53,8 @@ type Answer struct {
 	Answered bool
 	// Passing is true for failures that a repetition may mend.
 	Passing bool
+	// Uncertain is true for failures after which the batch may be in the log all the same.
+	Uncertain bool
 }
 
 // Outcome is what an answer means.
@@ -65,8 +68,10 @@ const (
 	Again
 	// Refused: the batch is not in the log; the sequence was not consumed.
 	Refused
-	// Broken: the batch is refused, and the broker has lost track of the lane's
-	// sequence: the lane needs a new identity before its next batch.
+	// Broken: the batch is refused, and the lane needs a new identity before its
+	// next batch: the broker has lost track of its sequence, or an earlier attempt
+	// may be in the log under the sequence that the next batch would carry. Brokers
+	// compare sequences only, so the next batch would vanish.
 	Broken
 )
 
@@ -90,15 +95,23 @@ func (l *Lane) Answered(a Answer) Outcome {
 		return Stored
 	case !a.Answered || a.Passing:
 		l.tries++
+		l.doubtful = l.doubtful || !a.Answered || a.Uncertain
 		return Again
 	}
 	l.busy = false
+	if l.doubtful {
+		return Broken
+	}
 	switch a.Code {
 	case codeOutOfOrder, codeInvalidEpoch, codeInvalidMapping, codeUnknownProducer:
 		return Broken
 	}
 	return Refused
 }
+
+// Doubtful says whether the last batch may be in the log although it was refused
+// in the end: an attempt before had no answer, or one that leaves it open.
+func (l *Lane) Doubtful() bool { return l.doubtful }
 
 // next adds to a sequence number; it wraps from 2^31-1 to 0, as brokers expect.
 func next(sequence, count int32) int32 {

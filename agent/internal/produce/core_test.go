@@ -47,6 +47,31 @@ func TestLaneRefusals(t *testing.T) {
 	}
 }
 
+// A refusal after silence leaves open whether the batch is stored; the next one must not carry the same sequence.
+func TestLaneDoubt(t *testing.T) {
+	for _, k := range []struct {
+		before Answer
+		want   Outcome
+	}{
+		{Answer{}, Broken},
+		{Answer{Answered: true, Code: 7, Passing: true, Uncertain: true}, Broken},
+		{Answer{Answered: true, Code: 6, Passing: true}, Refused},
+	} {
+		var l Lane
+		l.Renew(Producer{ID: 1})
+		_, err := l.Take(5)
+		require.NoError(t, err)
+		require.Equal(t, Again, l.Answered(k.before))
+		require.Equal(t, k.want, l.Answered(Answer{Answered: true, Code: 29}))
+		require.Equal(t, k.want == Broken, l.Doubtful())
+		l.Renew(Producer{ID: 2})
+		s, err := l.Take(1)
+		require.NoError(t, err)
+		require.Equal(t, Stamp{Producer{ID: 2}, 0}, s)
+		require.False(t, l.Doubtful())
+	}
+}
+
 func TestSequenceWraps(t *testing.T) {
 	require.EqualValues(t, 0, next(math.MaxInt32, 1))
 	require.EqualValues(t, 2, next(math.MaxInt32-1, 4))

@@ -11,8 +11,9 @@
 // One batch is under way at a time. An unanswered batch is repeated with the same
 // producer id, epoch, sequence and bytes until it is answered; brokers drop a
 // repetition that they have. Its sequence range never carries other content:
-// brokers compare the range only. A batch that a broker refuses for good was not
-// stored and consumes no sequence.
+// brokers compare the range only. A batch that a broker refuses at once was not
+// stored and consumes no sequence; one that is refused after an attempt without an
+// answer may be stored, so the lane goes on under a new identity.
 //
 //	        Take                 Answer: ok
 //	idle ─────────> under way ──────────────> idle, sequence += records
