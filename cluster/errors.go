@@ -75,11 +75,11 @@ func (e *Error) what() string {
 
 // withoutAddress drops the address that Broker shows already.
 func withoutAddress(err error) error {
-	if ex, ok := err.(*wire.ExchangeError); ok {
+	switch ex := err.(type) { //nolint:errorlint // one that is wrapped shows its address in the middle, and stays whole
+	case *wire.ExchangeError:
 		return ex.Err
-	}
-	if dial, ok := err.(*wire.DialError); ok {
-		return fmt.Errorf("%s: %w", dial.Stage, dial.Err)
+	case *wire.DialError:
+		return fmt.Errorf("%s: %w", ex.Stage, ex.Err)
 	}
 	return err
 }

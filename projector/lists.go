@@ -74,12 +74,6 @@ func (v *View) Directives() ([]*events.Directive, error) {
 	return rowsUnder[events.Directive](v, newKey(spaceDirective))
 }
 
-// DirectivesOf lists the latest directives of one partition of
-// portage.directives.
-func (v *View) DirectivesOf(partition int32) ([]*events.Directive, error) {
-	return rowsUnder[events.Directive](v, append(newKey(spaceDirective), byte(partition)))
-}
-
 // DirectivesAfter lists the latest directives that were derived from events
 // behind a position, in the order of their positions: what to publish after
 // all up to the position was.

@@ -57,7 +57,7 @@ func lockDir(o Options) (*pebble.Lock, error) {
 		return nil, fmt.Errorf("lock the store: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w (%v): end that process, or fold in memory", o.Dir, ErrLocked, err)
+		return nil, fmt.Errorf("%s: %w (%w): end that process, or fold in memory", o.Dir, ErrLocked, err)
 	}
 	return lock, nil
 }

@@ -51,8 +51,6 @@ type tableModel struct {
 	batch *pebble.Batch
 	want  map[string]string
 	sum   Sum
-	// changes counts what flush reported.
-	changes int
 }
 
 func (*tableModel) key(rt *rapid.T) string {

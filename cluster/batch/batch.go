@@ -112,10 +112,6 @@ func (b Batch) Transactional() bool { return b.u16(offAttributes)&bitTransaction
 // Control says that the batch holds a transaction marker, never data.
 func (b Batch) Control() bool { return b.u16(offAttributes)&bitControl != 0 }
 
-// DeleteHorizon says that the base timestamp is the time from which tombstones may be removed. Record timestamps still
-// are base timestamp + delta.
-func (b Batch) DeleteHorizon() bool { return b.u16(offAttributes)&bitHorizon != 0 }
-
 // LastOffsetDelta is LastOffset − BaseOffset.
 func (b Batch) LastOffsetDelta() int32 { return int32(b.u32(offLastDelta)) }
 

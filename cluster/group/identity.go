@@ -39,9 +39,6 @@ type Peer struct {
 	OwnedGeneration int32
 }
 
-// Subscribes says whether the member wants the topic.
-func (p *Peer) Subscribes(topic string) bool { return slices.Contains(p.Topics, topic) }
-
 // Assignment is what one member gets in one generation: partitions in a group of consumers, units in a group of workers.
 type Assignment struct {
 	Partitions Partitions

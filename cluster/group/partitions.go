@@ -21,11 +21,6 @@ func (p Partitions) Len() int {
 	return n
 }
 
-// Has says whether a partition is in the set.
-func (p Partitions) Has(topic string, partition int32) bool {
-	return slices.Contains(p[topic], partition)
-}
-
 // Topics returns the topics in order.
 func (p Partitions) Topics() []string { return slices.Sorted(maps.Keys(p)) }
 

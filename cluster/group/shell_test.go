@@ -30,7 +30,6 @@ type site struct {
 	c       *cluster.Client
 	version string // of Apache Kafka; empty on the embedded broker
 	kfake   *embedded.Cluster
-	restart func() // of the broker; nil on the embedded one
 }
 
 // sessionsFrom lets tests use sessions that are far shorter than the default minimum of 6 s.

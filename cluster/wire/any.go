@@ -20,7 +20,7 @@ func (t *Transport) Any(ctx context.Context, broker int32, req kmsg.Request, wan
 	o := order{api: req.Key(), broker: broker, body: func(l *line) (protocol.Message, error) {
 		v, err := choose(req.Key(), l.peer.offers, req.MaxVersion(), want)
 		if err != nil {
-			return &reply{api: req.Key(), err: err}, nil
+			return &reply{api: req.Key(), err: err}, nil //nolint:nilerr // the reply carries it: an error here would close the connection
 		}
 		req.SetVersion(v)
 		resp, err := call(l, t.cfg.ClientID, req)

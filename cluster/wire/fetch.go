@@ -94,7 +94,7 @@ func (t *Transport) Fetch(ctx context.Context, broker int32, f *Fetch) (*FetchRe
 	o := order{api: fetchKey, broker: broker, body: func(l *line) (protocol.Message, error) {
 		v, err := within(l, fetchKey, Range{fetchMin, fetchMax})
 		if err != nil {
-			return &reply{api: fetchKey, err: err}, nil
+			return &reply{api: fetchKey, err: err}, nil //nolint:nilerr // the reply carries it: an error here would close the connection
 		}
 		id := l.peer.correlation()
 		if _, err := l.Write(f.encode(v, id, t.cfg.ClientID)); err != nil {

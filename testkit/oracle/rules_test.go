@@ -169,7 +169,7 @@ func TestPercentiles(t *testing.T) {
 // handledAt lets partition p handle records at the given beginnings (ms), 1 ms each; acked says when each was written.
 func handledAt(w *world, p int32, acked []int64, begun ...int64) {
 	for i, at := range begun {
-		id := workload.ID{Run: "r", Producer: "p", Key: string(rune('a' + p)), Seq: int64(i)}
+		id := workload.ID{Run: "r", Producer: "p", Key: string('a' + p), Seq: int64(i)}
 		place := workload.Place{Cluster: "old", Topic: "orders", Partition: p, Offset: int64(i)}
 		w.see(target, p, int64(i), id)
 		w.cfg.Entries = append(w.cfg.Entries, workload.Entry{Kind: workload.KindSent, ID: id, Place: place, At: acked[i] * ms})

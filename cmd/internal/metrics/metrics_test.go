@@ -47,7 +47,7 @@ func TestHooksShow(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	var not error = errors.New("the log is not folded yet")
+	not := errors.New("the log is not folded yet")
 	h := New().Handler(func() error { return not })
 	code, _ := get(t, h, "/healthz")
 	require.Equal(t, 200, code)
