@@ -54,36 +54,50 @@ type Selection struct {
 	Groups []string
 }
 
-// Draft writes a plan for what there is on the source.
+// Draft writes a plan for what there is on the source. With several targets all
+// topics go to the first one, for people to change.
 func Draft(ctx context.Context, source Cluster, s Selection) (*Plan, error) {
+	all, err := source.Topics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the topics of %s: %w", source.Name(), err)
+	}
 	p := &Plan{Migration: s.Migration, Source: s.Source, Targets: s.Targets, Groups: s.Groups}
 	names := s.Topics
 	if len(names) == 0 {
-		all, err := source.Topics(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("list the topics of %s: %w", source.Name(), err)
-		}
-		for _, name := range slices.Sorted(maps.Keys(all)) {
-			if !all[name].Internal && !strings.HasPrefix(name, "portage.") && !strings.HasPrefix(name, "__") {
-				names = append(names, name)
-			}
-		}
+		names = movable(all)
 	}
-	for _, name := range names {
-		p.Topics = append(p.Topics, Topic{Name: name})
+	var problems Problems
+	for i, name := range names {
+		t := Topic{Name: name}
+		if _, ok := all[name]; !ok {
+			problems = append(problems, p.problem(fmt.Sprintf("topics[%d].name", i), fmt.Sprintf("topic %q is not on %s", name, source.Name()), nearest(name, slices.Sorted(maps.Keys(all)))))
+		}
+		if len(s.Targets) > 1 {
+			t.Target = s.Targets[0]
+		}
+		p.Topics = append(p.Topics, t)
 	}
 	if len(s.Groups) == 0 {
-		groups, err := readers(ctx, source, names)
-		if err != nil {
+		if p.Groups, err = readers(ctx, source, names); err != nil {
 			return nil, err
 		}
-		p.Groups = groups
 	}
 	p.defaults()
-	if err := p.check().OrNil(); err != nil {
+	if err := append(problems, p.check()...).OrNil(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// movable are the topics that are moved when nobody names any, sorted: not
+// those of Kafka and portage, and none that begins like Kafka's own.
+func movable(all map[string]cluster.Topic) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !all[name].Internal && !internal(name) && !strings.HasPrefix(name, "__") {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // readers are the consumer groups that read one of the topics, sorted.
@@ -106,13 +120,13 @@ func readers(ctx context.Context, source Cluster, topics []string) ([]string, er
 		}
 	}
 	slices.Sort(out)
-	return out, nil
+	return slices.Compact(out), nil // a group that changes its coordinator may be listed by two brokers
 }
 
-// nearest suggests the topic whose name is closest to a mistyped one.
-func nearest(name string, all map[string]cluster.Topic) string {
+// nearest suggests the one of sorted names that is closest to a mistyped one.
+func nearest(name string, all []string) string {
 	best, least := "", len(name)/2+1
-	for _, candidate := range slices.Sorted(maps.Keys(all)) {
+	for _, candidate := range all {
 		if d := distance(name, candidate); d < least {
 			best, least = candidate, d
 		}

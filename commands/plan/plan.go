@@ -54,7 +54,7 @@ type Policy struct {
 	// Quiet is how long a source must be without writes to be quiet; default 10 s.
 	Quiet time.Duration `yaml:"quiet,omitempty"`
 	// Silent is after how long without writes a producer that neither moved nor
-	// said good-bye is taken for gone; default 2 min.
+	// said good-bye is taken for gone, at least Quiet; default 2 min.
 	Silent time.Duration `yaml:"silent,omitempty"`
 }
 
@@ -119,6 +119,11 @@ func (ps Problems) OrNil() error {
 	if len(ps) == 0 {
 		return nil
 	}
+	return ps.byLine()
+}
+
+// byLine sorts the problems; those of one line stay as they were found.
+func (ps Problems) byLine() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int { return a.Line - b.Line })
 	return ps
 }

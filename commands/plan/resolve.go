@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -97,11 +98,16 @@ func (r *resolver) open(ctx context.Context, clusters Clusters) {
 	for i, name := range r.Plan.Targets {
 		at := fmt.Sprintf("targets[%d]", i)
 		c, err := clusters(ctx, name)
-		switch {
-		case err != nil:
+		if err != nil {
 			r.bad(at, err.Error(), "")
+			continue
+		}
+		same := slices.IndexFunc(r.Targets, func(t events.ClusterRef) bool { return t.ID == c.ID() })
+		switch {
 		case c.ID() == source.ID():
 			r.bad(at, fmt.Sprintf("%q is the source %q under another name (cluster id %s)", name, r.Plan.Source, c.ID()), "name another cluster")
+		case same >= 0:
+			r.bad(at, fmt.Sprintf("%q is the target %q under another name (cluster id %s)", name, r.Targets[same].Name, c.ID()), "name each cluster once")
 		default:
 			r.opened[name] = c
 			r.Targets = append(r.Targets, events.ClusterRef{Name: name, ID: c.ID()})
@@ -118,10 +124,10 @@ func (r *resolver) topics(ctx context.Context) error {
 		at := fmt.Sprintf("topics[%d]", i)
 		have, ok := all[t.Name]
 		if !ok {
-			r.bad(at+".name", fmt.Sprintf("topic %q is not on %s", t.Name, r.source.Name()), nearest(t.Name, all))
+			r.bad(at+".name", fmt.Sprintf("topic %q is not on %s", t.Name, r.source.Name()), nearest(t.Name, slices.Sorted(maps.Keys(all))))
 			continue
 		}
-		if have.Internal || strings.HasPrefix(t.Name, "portage.") {
+		if have.Internal {
 			r.bad(at+".name", fmt.Sprintf("topic %q is internal", t.Name), "leave it out")
 			continue
 		}
@@ -156,7 +162,7 @@ func (r *resolver) topic(ctx context.Context, at string, t Topic, have cluster.T
 	}
 	brokers := len(listed)
 	if body.ReplicationFactor > brokers {
-		r.bad(at+".replication_factor", fmt.Sprintf("%d, %s has %d brokers", body.ReplicationFactor, target.Name(), brokers), "use at most that")
+		r.bad(at+".replication_factor", fmt.Sprintf("%d replicas do not fit on %s, which has %d brokers", body.ReplicationFactor, target.Name(), brokers), fmt.Sprintf("use at most %d", brokers))
 	}
 	if body.ReplicationFactor == 0 {
 		body.ReplicationFactor = min(replicas(have), brokers)
@@ -191,10 +197,10 @@ func (r *resolver) existing(ctx context.Context, at string, target Cluster, body
 	if err != nil {
 		return true, fmt.Errorf("read the ends of %s on %s: %w", body.TargetTopic, target.Name(), err)
 	}
-	for _, end := range ends {
-		if end > 0 {
-			r.bad(at, fmt.Sprintf("topic %q exists on %s and is not empty", body.TargetTopic, target.Name()), "delete it there, or give the topic another target_name")
-			return true, nil
+	for p := range body.Partitions {
+		if end := ends[p]; end > 0 {
+			r.bad(at, fmt.Sprintf("topic %q exists on %s and is not empty (partition %d ends at %d)", body.TargetTopic, target.Name(), p, end), "delete it there, or give the topic another target_name")
+			break
 		}
 	}
 	return true, nil
@@ -216,27 +222,51 @@ func (r *resolver) groups(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		body := events.GroupPlanned{Source: r.Source}
-		for _, t := range r.Topics {
-			if !slices.Contains(reads, t.Name) {
-				continue
-			}
-			if len(body.Topics) > 0 && body.Target != t.Body.Target {
-				r.bad(at, fmt.Sprintf("the topics of group %q go to several targets (%s to %s, %s to %s)", name, body.Topics[0], body.Target.Name, t.Name, t.Body.Target.Name), "let them go to one")
-				break
-			}
-			body.Topics, body.Target = append(body.Topics, t.Name), t.Body.Target
-		}
+		body, ok := r.group(at, name, reads)
 		switch {
 		case len(reads) == 0:
-			r.bad(at, fmt.Sprintf("group %q has neither members nor committed offsets on %s", name, r.source.Name()), "mend its name, or leave it out")
+			hint, err := r.nearestGroup(ctx, name)
+			if err != nil {
+				return err
+			}
+			r.bad(at, fmt.Sprintf("group %q has neither members nor committed offsets on %s", name, r.source.Name()), hint)
 		case len(body.Topics) == 0:
 			r.bad(at, fmt.Sprintf("group %q reads none of the plan's topics (it reads %s)", name, strings.Join(reads, ", ")), "leave it out, or add its topics")
-		default:
+		case ok:
 			r.Groups = append(r.Groups, ResolvedGroup{Name: name, Body: body})
 		}
 	}
 	return nil
+}
+
+// group is a group's plan event; false when its topics do not go together.
+func (r *resolver) group(at, name string, reads []string) (events.GroupPlanned, bool) {
+	body := events.GroupPlanned{Source: r.Source}
+	for _, t := range r.Topics {
+		if !slices.Contains(reads, t.Name) {
+			continue
+		}
+		if len(body.Topics) > 0 && body.Target != t.Body.Target {
+			r.bad(at, fmt.Sprintf("the topics of group %q go to several targets (%s to %s, %s to %s)", name, body.Topics[0], body.Target.Name, t.Name, t.Body.Target.Name), "let them go to one")
+			return body, false
+		}
+		body.Topics, body.Target = append(body.Topics, t.Name), t.Body.Target
+	}
+	return body, true
+}
+
+func (r *resolver) nearestGroup(ctx context.Context, name string) (string, error) {
+	listed, err := r.source.Groups(ctx)
+	if err != nil {
+		return "", fmt.Errorf("list the groups of %s: %w", r.source.Name(), err)
+	}
+	var names []string
+	for _, g := range listed {
+		if g.Group != name {
+			names = append(names, g.Group)
+		}
+	}
+	return nearest(name, names), nil
 }
 
 // hash pins what will be created.
