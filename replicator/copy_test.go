@@ -107,3 +107,38 @@ func TestCopiesEverything(t *testing.T) {
 	require.Empty(t, e.events(), "nothing was stopped")
 	w.stop(t)
 }
+
+func TestCompactedSource(t *testing.T) {
+	e, pair := onKfake(t, embedded.Options{})
+	o := e.topic("compacted", 1, map[string]string{"cleanup.policy": "compact", "segment.bytes": "1000"})
+	k := kafka(t, e.sourceAddr, kgo.ProducerBatchCompression(kgo.ZstdCompression()))
+	put := func(n int) {
+		for i := range n {
+			r := record(o.Topic, 0, i)
+			r.Key = []byte(fmt.Sprint("key ", i%(7+i%3)))
+			require.NoError(t, k.ProduceSync(context.Background(), r, record(o.Topic, 0, 3*i+1)).FirstErr())
+		}
+	}
+	put(60)
+	pair.Source.Kfake().Compact()
+	before := readAll(t, e.source, e.sourceAddr, o.Topic, 0)
+	require.Less(t, len(before), 120, "records are gone")
+	e.publish(o)
+	w := e.start(nil)
+	e.copied(o)
+	e.same(o)
+	put(30)
+	e.copied(o)
+	pair.Source.Kfake().Compact() // images without an origin from here on
+	require.Less(t, len(readAll(t, e.source, e.sourceAddr, o.Topic, 0)), len(readAll(t, e.target, e.targetAddr, o.TargetTopic, 0)))
+	w.kill()
+	put(10)
+	e.start(nil)
+	e.copied(o)
+	o.Verify, o.VerifyCause = []events.PartitionOffset{{Offset: e.ends(o)[0]}}, "cause"
+	e.publish(o)
+	got := awaitEvent(e, func(_ events.Event, b events.PartitionVerified) bool { return true })
+	require.Empty(t, got.Differs)
+	require.EqualValues(t, len(readAll(t, e.source, e.sourceAddr, o.Topic, 0)), got.Records)
+	e.noStops()
+}

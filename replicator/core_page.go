@@ -31,9 +31,11 @@ func (p page) steps(from int64, maxBytes int) []step {
 	filter := batch.NewFilter(p.aborted)
 	for b, rest := batch.Split(p.records); b != nil; b, rest = batch.Split(rest) {
 		class, reason := batch.Classify(b, batch.Case{Aborted: filter.Aborted(b), Limit: maxBytes})
+		if err := checkSkipped(b, class); err != nil { // a flipped bit must not make data a marker
+			class, reason = batch.Refuse, err.Error()
+		}
 		if class == batch.Refuse {
-			at := max(from, b.BaseOffset())
-			return append(out, step{b: b, class: class, reason: reason, from: at, next: at + 1})
+			return append(out, refusal(b, from, reason))
 		}
 		if b.NextOffset() <= from {
 			continue
@@ -46,4 +48,22 @@ func (p page) steps(from int64, maxBytes int) []step {
 		from = s.next
 	}
 	return out
+}
+
+// checkSkipped checks a batch that nobody else will look at.
+func checkSkipped(b batch.Batch, class batch.Class) error {
+	if class != batch.Skip {
+		return nil
+	}
+	return b.Check()
+}
+
+// refusal is the step that ends a page: of such bytes not even the offsets are
+// believed.
+func refusal(b batch.Batch, from int64, reason string) step {
+	at := from
+	if b.BaseOffset() > from {
+		at = b.BaseOffset()
+	}
+	return step{b: b, class: batch.Refuse, reason: reason, from: at, next: at + 1}
 }
