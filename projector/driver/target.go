@@ -22,7 +22,34 @@ func (w *work) createTopic(ctx context.Context, t *fsm.Topic) (time.Duration, er
 	if err != nil {
 		return w.giveUp(ctx, t, mem, "create "+t.Plan.TargetTopic, err)
 	}
-	return w.onTopic(ctx, t, events.CopyAxis, stands)
+	next, err := w.onTopic(ctx, t, events.CopyAxis, stands)
+	if err != nil || next == again || !stands.Created {
+		return next, err
+	}
+	return next, w.undoCreate(ctx, t, stands.TopicID)
+}
+
+// undoCreate takes back a creation that came after another orchestrator had
+// released the topic: nobody else knows of it.
+func (w *work) undoCreate(ctx context.Context, t *fsm.Topic, id string) error {
+	view := w.d.cfg.Store.View()
+	now, ok := view.Topic(t.Migration, t.Topic)
+	if err := view.Close(); err != nil || !ok || now.Copy != events.PhaseReleased {
+		return err
+	}
+	target, err := w.d.cfg.Clusters(ctx, t.Plan.Target.Name)
+	if err != nil {
+		return err
+	}
+	have, err := target.Topics(ctx, t.Plan.TargetTopic)
+	if topic, there := have[t.Plan.TargetTopic]; err != nil || !there || hex.EncodeToString(topic.ID[:]) != id {
+		return err
+	}
+	if why, err := w.writtenByOthers(ctx, target, t); err != nil || why != "" {
+		return err
+	}
+	w.d.log(w.it).Warn().Str("topic", t.Plan.TargetTopic).Msg("created after its release, deleted again")
+	return target.DeleteTopic(ctx, t.Plan.TargetTopic)
 }
 
 func (w *work) ensureTopic(ctx context.Context, t *fsm.Topic) (stands events.TargetCreated, err error) {

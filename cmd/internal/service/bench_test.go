@@ -72,17 +72,21 @@ func (b *bench) client(_ context.Context, name string) (*cluster.Client, error) 
 
 // serve runs the orchestrator until the function returned is called; it may be
 // called again.
-func (b *bench) serve() (stop func()) { return b.serveAs("here", false) }
+func (b *bench) serve() (stop func()) { return b.serveAs("here") }
 
-func (b *bench) serveAs(host string, noWorker bool) (stop func()) {
+func (b *bench) serveAs(host string, change ...func(*service.Options)) (stop func()) {
 	b.t.Helper()
+	o := service.Options{
+		Control: b.target(), Clusters: b.client, Host: host, Incarnation: "w-" + operator.NewID(),
+		Logger: zerolog.New(zerolog.NewTestWriter(b.t)).Level(zerolog.InfoLevel).With().Str("host", host).Logger(),
+	}
+	for _, f := range change {
+		f(&o)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	done := make(chan error, 1)
 	go func() {
-		done <- service.Serve(ctx, service.Options{
-			Control: b.target(), Clusters: b.client, Host: host, Incarnation: "w-" + operator.NewID(), NoWorker: noWorker,
-			Logger: zerolog.New(zerolog.NewTestWriter(b.t)).Level(zerolog.InfoLevel).With().Str("host", host).Logger(),
-		})
+		done <- service.Serve(ctx, o)
 	}()
 	stop = sync.OnceFunc(func() {
 		cancel()
@@ -304,3 +308,6 @@ func (b *bench) published(to events.Addressee) int64 {
 	}
 	return d.Position
 }
+
+// noWorker leaves the copying to another service.
+func noWorker(o *service.Options) { o.NoWorker = true }

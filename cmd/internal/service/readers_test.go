@@ -205,8 +205,8 @@ func TestServeBetweenPhases(t *testing.T) {
 // takes the guards from the other for ever.
 func TestTwoOrchestrators(t *testing.T) {
 	b, _ := newReaders(t)
-	b.serveAs("east", false)
-	b.serveAs("west", false)
+	b.serveAs("east")
+	b.serveAs("west")
 	b.create(readers("prepare: 60s, hold: 5s, quiet: 300ms, silent: 1s"))
 	b.ready()
 	b.switchReaders()

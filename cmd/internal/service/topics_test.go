@@ -1,13 +1,17 @@
 package service_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cmd/internal/service"
 	"github.com/portage-kafka/portage/commands"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
@@ -213,7 +217,7 @@ func TestCheckpoints(t *testing.T) {
 	for i := range 1010 {
 		require.NoError(t, b.pair.Source.CreateTopic(embedded.Topic{Name: fmt.Sprint("t", i), Partitions: 1}))
 	}
-	b.serveAs("here", true)
+	b.serveAs("here", noWorker)
 	b.plan(manual("topics:\n" + topics))
 	b.view("a checkpoint", func(v *projector.View) bool {
 		d, ok := v.Digests("m")
@@ -237,4 +241,34 @@ func (b *bench) paused(paused bool) {
 	})
 	require.Eventually(b.t, func() bool { return b.published(events.ToPool("m")) >= position }, patience, 10*time.Millisecond)
 	time.Sleep(200 * time.Millisecond) // a worker obeys when it reads; nothing tells that it did
+}
+
+// TestLateOrchestrator: one that was held up between its decision to create a
+// topic and the creation, while another one saw the migration cancelled, leaves
+// nothing behind.
+func TestLateOrchestrator(t *testing.T) {
+	b := newBench(t)
+	b.topics(b.pair.Source, 1, "orders")
+	held, goOn := make(chan struct{}, 100), make(chan struct{})
+	b.serveAs("late", noWorker, func(o *service.Options) {
+		o.Clusters = func(ctx context.Context, name string) (*cluster.Client, error) {
+			held <- struct{}{}
+			<-goOn
+			return b.client(ctx, name)
+		}
+	})
+	b.create(manual("topics: [{name: orders}]\n"))
+	<-held
+	b.serveAs("prompt")
+	b.topic("orders", func(t *fsm.Topic) bool { return t.Copy == events.PhaseSynced })
+	b.send(events.MigrationStream, events.CancelRequested{})
+	b.until("cancelled", func(m *fsm.Migration) bool { return m.Phase == events.PhaseCancelled })
+	require.False(t, b.exists(b.target(), "orders"))
+	close(goOn)
+	b.view("the late event", func(v *projector.View) bool {
+		notes, err := v.History("m", events.TopicStream("orders"), -1, projector.All)
+		require.NoError(t, err)
+		return slices.ContainsFunc(notes, func(n projector.Note) bool { return n.Type == "TargetCreated" && n.Verdict == fsm.Ignored })
+	})
+	require.Eventually(t, func() bool { return !b.exists(b.target(), "orders") }, patience, 10*time.Millisecond)
 }
