@@ -13,7 +13,7 @@ import (
 var ErrNoKcat = errors.New("oracle: kcat is not on the PATH: install it to let a second client count")
 
 // Kcat counts a topic's committed records with kcat (librdkafka), as a second opinion on what ReadTopic reads. The error
-// is ErrNoKcat where kcat is not installed: callers skip the comparison with that message.
+// is ErrNoKcat where kcat is not installed.
 func Kcat(ctx context.Context, bootstrap []string, topic string) (int64, error) {
 	path, err := exec.LookPath("kcat")
 	if err != nil {

@@ -45,8 +45,8 @@ func create(t *testing.T, c workload.ClusterConfig, configs map[string]string) {
 	}, 20*time.Second, 50*time.Millisecond)
 }
 
-// TestOnApacheKafka repeats on real brokers what the embedded ones show: a clean migration and every planted fault.
-func TestOnApacheKafka(t *testing.T) {
+// TestRealKafka repeats on real brokers what the embedded ones show: a clean migration and every planted fault.
+func TestRealKafka(t *testing.T) {
 	source, target := kafka(t)
 	for plant, kind := range map[workload.Plant]Kind{
 		workload.PlantNone:        "",

@@ -18,7 +18,7 @@ type Rule struct {
 func All() []Rule {
 	return []Rule{
 		{"parse", "a file that does not parse hides everything else", func(t *Tree) []Violation { return t.broken }},
-		{"imports", "the architecture is who may import whom (DESIGN: packages)", checkImports},
+		{"imports", "the architecture is who may import whom (ARCHITECTURE.md, Rooms)", checkImports},
 		{"libraries", "a library has one home, so that it can be replaced there", checkLibraries},
 		{"purity", "what is folded must fold the same way everywhere and always", checkPurity},
 		{"order", "the order of a map must not show in anything that is folded or simulated", checkOrder},
@@ -30,6 +30,7 @@ func All() []Rule {
 		{"panic", "an error is a value; a panic is for what cannot be", checkPanic},
 		{"words", "what is unfinished is not in the tree", checkWords},
 		{"sleep", "wait for a state, not for a time", checkSleep},
+		{"tiers", "a test that is never run proves nothing", checkTiers},
 		{"surroundings", "flags, environment, files and exit codes are cmd's business", checkSurroundings},
 		{"globals", "state lives in values that somebody owns", checkGlobals},
 		{"markers", "an exception names its reason and is needed", checkMarkers},

@@ -18,7 +18,7 @@ type row struct {
 // anything in a row stands for every package of ours but testkit.
 const anything = "*"
 
-// table is the import policy of the repository (DESIGN: packages).
+// table is the import policy of the repository (ARCHITECTURE.md, Rooms).
 func table() []row {
 	return []row{
 		{name: "events", pure: true},
