@@ -33,7 +33,8 @@ type ConsumerConfig struct {
 	// Instance names the place of this process in the service: unique among the group's running instances and kept by a
 	// restart, for example the name of a pod of a StatefulSet.
 	Instance string
-	// Home is the cluster that the group lives on when no migration says otherwise. Control has the control topics.
+	// Home is the cluster that the group lives on when no migration says otherwise; change it only after a migration has
+	// finished. Control has the control topics.
 	Home, Control string
 	// Clusters says how to reach every cluster that a directive may name, by the names that migrations use. It must have Home
 	// and Control; a migration whose target is missing here cannot be started.

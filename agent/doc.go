@@ -44,11 +44,28 @@
 // An instance that starts reads the directive before it joins anything, joins as it says, and reads it again after joining.
 // Without the control cluster an instance that starts is not ready and keeps trying; running ones go on as they were.
 //
+// A partition never begins anywhere by guess: at the group's committed offset, else at this process's own position on that
+// cluster, else, on the home cluster only, at Start. An offset that the cluster does not have (deleted by retention, a group
+// that was reset) stops the partition with an alarm; nothing is reset. Transactions are read committed.
+//
+// # Embedding it
+//
+//   - Roll the SDK out first, with the names of all clusters, and migrate later: a switch needs every member of the group to
+//     be an instance of the SDK. Until the switch it mixes with consumers of the range assignor.
+//   - Instance is the name of a place, not of a process: one running process per name, the same name after a restart.
+//   - Handlers are idempotent or tolerate a repetition: after a crash, an eviction or an abandoned handler the records in
+//     hand, and those handled since the last commit, are handled again. A clean switch and a clean stop repeat nothing.
+//   - Handlers heed their context. One that hangs beyond the hold of a migration aborts the switch, or is abandoned, as the
+//     plan says; an abandoned call keeps its partition waiting in this process until it returns.
+//   - Rebalance is longer than the longest handler, and the hold of a migration longer than the usual one.
+//   - Home changes in the configuration only after the migration is finished, everywhere at once or one by one.
+//   - Alarms ([NoticeAlarm]) reach a person.
+//
 // # Producers
 //
 // A producer is idempotent: each partition's batches carry a producer id and a sequence, an unanswered batch is repeated
-// with the same sequence until it is answered, and never sent to another cluster. Which cluster it writes to is found once,
-// at the start, and holds for the life of the process: see [Producer].
+// with the same sequence until it is answered, and never sent to another cluster. One batch of a partition is under way at a
+// time. Which cluster it writes to is found once, at the start, and holds for the life of the process: see [Producer].
 //
 // # What is decided elsewhere
 //
