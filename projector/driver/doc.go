@@ -27,5 +27,18 @@
 //
 // An effect that fails is tried again with growing pauses. What a retry cannot
 // mend is appended as CopyFailed or AbortRequested with the cause: a person
-// takes it from there, other topics and groups go on.
+// takes it from there, other topics and groups go on. A hold that an error keeps
+// from going on is aborted. A decision that was refused is not said again before
+// its row has changed, so no state makes the driver append for ever.
+//
+// # Guards
+//
+// A guard that was refused or removed tries again, with growing pauses. One that
+// another process has relieved steps aside: it takes its place back only after a
+// while, and only where a switch is under way or the other one has gone.
+//
+// # Cancel
+//
+// Only a topic that portage created, that is still the same one and that has no
+// record but the copy's is deleted. Whatever is doubtful stays, with a note.
 package driver
