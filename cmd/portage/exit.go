@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/commands"
@@ -51,7 +52,7 @@ func exitCode(err error) int {
 		return exitUnknown
 	case errors.Is(err, cluster.ErrUnauthorized), errors.Is(err, cluster.ErrAuthentication):
 		return exitPermission
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded): // the latter: of a connection
 		return exitTimeout
 	case errors.Is(err, context.Canceled):
 		return exitDetached

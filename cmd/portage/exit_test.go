@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,4 +25,5 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 	require.Equal(t, 77, exitCode(cluster.ErrAuthentication))
+	require.Equal(t, 124, exitCode(&cluster.Error{Err: os.ErrDeadlineExceeded}), "a connection notices a deadline before its context")
 }
