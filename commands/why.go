@@ -1,8 +1,9 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
@@ -28,11 +29,12 @@ const (
 	service = "the service"
 )
 
-// Why lists what a migration waits for, what needs a person first.
+// Why lists what a migration waits for, what needs a person first; else in the
+// order migration, topics, groups.
 func Why(view *projector.View, migration string) ([]Blocker, error) {
 	m, ok := view.Migration(migration)
 	if !ok {
-		return nil, fmt.Errorf("there is no migration %q: `portage get migrations` lists them", migration)
+		return nil, errors.Join(view.Err(), errors.New(noMigration(migration)))
 	}
 	topics, err := view.Topics(migration)
 	if err != nil {
@@ -52,114 +54,53 @@ func Why(view *projector.View, migration string) ([]Blocker, error) {
 	for _, g := range groups {
 		out = append(out, whyGroup(m, g)...)
 	}
+	slices.SortStableFunc(out, func(a, b Blocker) int { return rank(a) - rank(b) })
 	return out, nil
 }
 
-func whyMigration(m *fsm.Migration) []Blocker {
-	at := func(waits, who, do string) []Blocker {
-		return []Blocker{{Stream: events.MigrationStream, Waits: waits, Who: who, Do: do}}
+func rank(b Blocker) int {
+	if b.Who == person {
+		return 0
 	}
+	return 1
+}
+
+// list gathers the blockers of one stream.
+type list struct {
+	stream events.Stream
+	out    []Blocker
+}
+
+func (l *list) add(who, do, format string, args ...any) {
+	l.out = append(l.out, Blocker{Stream: l.stream, Waits: fmt.Sprintf(format, args...), Who: who, Do: do})
+}
+
+func whyMigration(m *fsm.Migration) []Blocker {
+	l := list{stream: events.MigrationStream}
 	switch m.Phase {
 	case events.PhaseDrafting:
-		return at("the plan is not sealed", person, "portage create")
+		l.add(person, "portage cancel "+m.Name, "the seal of its plan, which did not follow: cancel it and create it under another name")
 	case events.PhasePlanned:
-		return at("the start", person, "portage start "+m.Name)
+		l.add(person, "portage start "+m.Name, "the start")
 	case events.PhasePaused:
-		return at("the end of the pause "+quoted(m.Reason), person, "portage resume "+m.Name)
+		l.add(person, "portage resume "+m.Name, "the end of the pause%s", quoted(m.Reason))
 	case events.PhaseRunning:
-		i, awaiting := m.StepIs()
-		if awaiting && i < len(m.Plan.Steps) {
-			return at(fmt.Sprintf("the approval of step %d (%s)", i, m.Plan.Steps[i].Do), person, fmt.Sprintf("portage approve %s", m.Name))
+		if i, awaiting := m.StepIs(); awaiting {
+			l.add(person, "portage approve "+m.Name, "the approval of step %d (%s)", i, m.Plan.Steps[i].Do)
 		}
 	}
-	return nil
+	return l.out
 }
 
 func quoted(s string) string {
 	if s == "" {
 		return ""
 	}
-	return fmt.Sprintf("(%s)", s)
+	return " (" + s + ")"
 }
 
-func whyTopic(m *fsm.Migration, t *fsm.Topic) []Blocker {
-	var out []Blocker
-	add := func(waits, who, do string) {
-		out = append(out, Blocker{Stream: events.TopicStream(t.Topic), Waits: waits, Who: who, Do: do})
-	}
-	switch t.Copy {
-	case events.PhaseStopped:
-		add(fmt.Sprintf("the copy is stopped (%s, partition %d, offsets %d to %d): %s", t.Stop.Code, t.Stop.Partition, t.Stop.From, t.Stop.To, t.Stop.Reason), person, fmt.Sprintf("portage retry %s %s", m.Name, t.Topic))
-	case events.PhaseCreating:
-		add("the target topic", portage, "")
-	case events.PhaseCopying:
-		add("the copy reaches the source's end", workers, "")
-	}
-	switch t.Writers {
-	case events.PhaseArming:
-		add(fmt.Sprintf("workers expect other writers on %d of %d partitions", len(t.Shared), t.Plan.Partitions), workers, "")
-	case events.PhaseRolling:
-		for _, p := range t.Producers {
-			if !p.Left && p.Route != events.RouteTarget {
-				add(fmt.Sprintf("producer %s (%s) still writes to the source", p.Instance, p.Incarnation), service, "restart it")
-			}
-		}
-	case events.PhaseOnSource:
-		if t.Abort != nil {
-			add(fmt.Sprintf("the switch of the writers was aborted (%s): %s", t.Abort.Code, t.Abort.Reason), person, fmt.Sprintf("portage switch writers %s %s", m.Name, t.Topic))
-		}
-	}
-	if t.Retire == events.PhaseDraining {
-		add("nobody writes to the source for the quiet time", service, "")
-	}
-	return out
-}
-
-func whyGroup(m *fsm.Migration, g *fsm.Group) []Blocker {
-	at := func(waits, who, do string) []Blocker {
-		return []Blocker{{Stream: events.GroupStream(g.Group), Waits: waits, Who: who, Do: do}}
-	}
-	switch g.Readers {
-	case events.PhaseOnSource:
-		if g.Abort != nil {
-			return at(fmt.Sprintf("the switch was aborted (%s): %s", g.Abort.Code, g.Abort.Reason), person, fmt.Sprintf("portage switch readers %s %s", m.Name, g.Group))
-		}
-	case events.PhasePreparing:
-		return at("instances are inside both closed groups: "+prepared(g), service, "")
-	case events.PhaseHolding:
-		return at("instances have drained: "+drained(g), service, "")
-	case events.PhaseDrained:
-		return at("the copy passes the drained offsets", workers, "")
-	case events.PhaseCut:
-		return at(fmt.Sprintf("owners have staged %d of %d partitions", len(g.Staged), len(g.Cut)), service, "")
-	case events.PhaseStaged:
-		return at("the decision", portage, "")
-	case events.PhaseCommitted:
-		return at("evidence that the group consumes on the target", portage, "")
-	}
-	return nil
-}
-
-func prepared(g *fsm.Group) string {
-	return listMembers(g, func(m fsm.Member) bool { return m.Prepared == g.Standing.Epoch })
-}
-
-func drained(g *fsm.Group) string {
-	return listMembers(g, func(m fsm.Member) bool { return m.Drained == g.Standing.Epoch })
-}
-
-func listMembers(g *fsm.Group, done func(fsm.Member) bool) string {
-	var yes, no []string
-	for _, m := range g.Members {
-		name := m.Instance
-		if name == "" {
-			name = m.Incarnation
-		}
-		if done(m) {
-			yes = append(yes, name)
-		} else {
-			no = append(no, name)
-		}
-	}
-	return fmt.Sprintf("%d have (%s), %d have not (%s)", len(yes), strings.Join(yes, ", "), len(no), strings.Join(no, ", "))
+// atStep reports whether the step list has come to a step and lets it begin.
+func atStep(m *fsm.Migration, do string) bool {
+	i, awaiting := m.StepIs()
+	return m.Phase == events.PhaseRunning && !awaiting && i < len(m.Plan.Steps) && m.Plan.Steps[i].Do == do
 }
