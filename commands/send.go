@@ -58,7 +58,7 @@ func (c *Commands) event(view *projector.View, migration string, stream events.S
 	standing, ok := StandingOf(view, migration, stream)
 	kind, _ := events.Lookup(e.Type)
 	if ok && kind.Class == events.Abort && standing.Epoch == 0 {
-		return e, &Refused{Type: e.Type, Stream: stream, Reason: "no switch was asked for yet: there is nothing to abort"}
+		return e, &Refused{Type: e.Type, Stream: stream, Reason: "no switch attempt was begun yet: there is nothing to abort"}
 	}
 	if kind.Class == events.Command || kind.Class == events.Decision {
 		e.Expects = &standing.Version

@@ -88,7 +88,7 @@ func TestRefusedExplains(t *testing.T) {
 		"switch a stopped topic":    {stopped, orders, events.SwitchRequested{To: "target", Level: "restart"}, "the copy is stopped: writers move when it is synced", []events.Type{"RetryRequested"}},
 		"switch readers twice":      {switching, billing, events.SwitchRequested{To: "target"}, "group/billing is preparing, SwitchRequested needs on_source", []events.Type{"AbortRequested"}},
 		"switch without a guard":    {synced, billing, events.SwitchRequested{To: "target"}, "the guard does not hold the group on the target yet: wait for it", nil},
-		"abort nothing":             {synced, billing, events.AbortRequested{Code: "operator", Reason: "r"}, "no switch was asked for yet: there is nothing to abort", nil},
+		"abort nothing":             {synced, billing, events.AbortRequested{Code: "operator", Reason: "r"}, "no switch attempt was begun yet: there is nothing to abort", nil},
 		"an unknown topic":          {running, "topic/order", events.RetryRequested{}, `migration "m" has no topic "order"`, nil},
 		"an unknown group":          {running, "group/biling", events.AbortRequested{Code: "operator", Reason: "r"}, `migration "m" has no group "biling"`, nil},
 		"after the end":             {cancelled, events.MigrationStream, events.StartRequested{}, "migration is cancelled, StartRequested needs planned", nil},
