@@ -92,10 +92,9 @@ func simple(a *app, use, short string, body func(reason string) events.Body) *co
 }
 
 // These want so many arguments and call anything else a usage error.
-func exactly(n int) cobra.PositionalArgs           { return arguments(cobra.ExactArgs(n)) }
-func atLeast(n int) cobra.PositionalArgs           { return arguments(cobra.MinimumNArgs(n)) }
-func atMost(n int) cobra.PositionalArgs            { return arguments(cobra.MaximumNArgs(n)) }
-func between(least, most int) cobra.PositionalArgs { return arguments(cobra.RangeArgs(least, most)) }
+func exactly(n int) cobra.PositionalArgs { return arguments(cobra.ExactArgs(n)) }
+func atLeast(n int) cobra.PositionalArgs { return arguments(cobra.MinimumNArgs(n)) }
+func atMost(n int) cobra.PositionalArgs  { return arguments(cobra.MaximumNArgs(n)) }
 
 func arguments(wanted cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
