@@ -10,6 +10,7 @@ import (
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
+	"github.com/portage-kafka/portage/fsm/offsetmap"
 )
 
 // committed are a group's offsets as read from a cluster.
@@ -81,12 +82,12 @@ func lagOf(topic string, ends map[int32]int64, maps copies) (lag int64) {
 	return lag
 }
 
-// compareRecords reads the first record from each cut point on both sides: they
-// must be the same record. Where the source has none there is nothing to
-// compare.
 // compareAtOnce is how many partitions are compared at a time.
 const compareAtOnce = 8
 
+// compareRecords reads the first record from each cut point on the source, and
+// its image on the target: they must be the same record. Where the source has
+// none there is nothing to compare.
 func (s *readers) compareRecords(ctx context.Context, cut []events.CutPoint, starts map[string]map[int32]int64) (string, error) {
 	found := make([]string, len(cut))
 	g, ctx := errgroup.WithContext(ctx)
@@ -109,24 +110,30 @@ func (s *readers) compareRecords(ctx context.Context, cut []events.CutPoint, sta
 }
 
 // compareRecord compares one partition, on the source from an offset that is
-// not deleted.
+// not deleted. Compaction may have taken the record at the cut from the source
+// since it was copied: what counts is the image of the first one that is left.
 func (s *readers) compareRecord(ctx context.Context, c events.CutPoint, start int64) (string, error) {
 	from, ok, err := firstFrom(ctx, s.source, c.Topic, c.Partition, start)
 	if err != nil || !ok {
 		return "", err
 	}
-	if m, ok := s.d.maps.of(s.g.Migration)(c.Topic, c.Partition); !ok || m.Watermark() <= from.Offset {
+	m, ok := s.d.maps.of(s.g.Migration)(c.Topic, c.Partition)
+	if !ok || m.Watermark() <= from.Offset {
 		return "", nil
 	}
-	to, ok, err := firstFrom(ctx, s.target, s.targetName(c.Topic), c.Partition, c.Target)
+	image, err := m.Translate(from.Offset, start)
+	if err != nil || image.Kind != offsetmap.Image || image.Offset < c.Target {
+		return fmt.Sprintf("%s/%d: source record %d is not among the copied records from %d on", c.Topic, c.Partition, from.Offset, c.Target), nil
+	}
+	to, ok, err := firstFrom(ctx, s.target, s.targetName(c.Topic), c.Partition, image.Offset)
 	if code, is := cluster.Code(err); is && code == codeOutOfRange {
-		return fmt.Sprintf("%s/%d: the target has deleted its record %d already", c.Topic, c.Partition, c.Target), nil
+		return fmt.Sprintf("%s/%d: the target has deleted its record %d already", c.Topic, c.Partition, image.Offset), nil
 	}
 	if err != nil {
 		return "", err
 	}
-	if !ok || !sameRecord(from, to) {
-		return fmt.Sprintf("%s/%d: source record %d and the target's from %d on are not the same record", c.Topic, c.Partition, from.Offset, c.Target), nil
+	if !ok || to.Offset != image.Offset || !sameRecord(from, to) {
+		return fmt.Sprintf("%s/%d: source record %d and the target's at %d are not the same record", c.Topic, c.Partition, from.Offset, image.Offset), nil
 	}
 	return "", nil
 }
