@@ -5,40 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/portage-kafka/portage/cluster"
 )
-
-// versions: releases that are known to lose data in what a migration does.
-func versions(ctx context.Context, f *facts) (out []Finding, err error) {
-	for _, c := range append(f.targets(), f.Source) {
-		r, err := release(ctx, c)
-		if err != nil {
-			return out, err
-		}
-		if evidence, fix := hazard(r, c != f.Source); evidence != "" {
-			out = append(out, Finding{Subject: c.Name(), Severity: Warning, Evidence: evidence, Fix: fix})
-		}
-	}
-	return out, nil
-}
-
-// hazard says what is wrong with a release, and what helps: KAFKA-15653 and
-// KAFKA-15552. The broker does not tell its patch release.
-func hazard(release string, target bool) (evidence, fix string) {
-	switch {
-	case release == "3.6" && target:
-		return "the brokers run Kafka 3.6; 3.6.0 verifies transactions wrongly with compressed batches", "make sure that it is 3.6.1 or later"
-	case release == "3.5" || release == "3.6":
-		return "the brokers run Kafka " + release + "; from 3.5.0 to 3.6.0 a migration from ZooKeeper to KRaft may hand out producer ids twice",
-			"if this cluster was migrated from ZooKeeper, upgrade to 3.6.1 or later first"
-	}
-	return "", ""
-}
 
 // headroom is how much free disk the target needs per byte of the source, for
 // index files and for what is written meanwhile.
@@ -51,17 +23,13 @@ func diskHeadroom(ctx context.Context, f *facts) (out []Finding, err error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := f.all(ctx, f.Source)
-	if err != nil {
-		return nil, err
-	}
 	need := make(map[string]int64)
 	for _, p := range f.Pairs {
-		replicas := 1
-		for _, q := range all[p.Topic].Partitions {
-			replicas = max(replicas, len(q.Replicas))
+		t, err := f.topic(ctx, p.Topic)
+		if err != nil {
+			return out, err
 		}
-		need[p.Target.Name()] += int64(float64(sizes[p.Topic]) / float64(replicas) * float64(max(1, p.ReplicationFactor)) * headroom)
+		need[p.Target.Name()] += int64(float64(sizes[p.Topic]) / float64(replicas(t)) * float64(max(1, p.ReplicationFactor)) * headroom)
 	}
 	for _, c := range f.targets() {
 		_, free, err := logDirs(ctx, c)
@@ -138,38 +106,22 @@ func refusal(c *cluster.Client, broker int32, resp *kmsg.DescribeLogDirsResponse
 
 var errNoDirs = errors.New("the broker shows no log folder")
 
-// external: systems that keep their positions outside consumer groups cannot be
-// moved by switching groups.
-func external(ctx context.Context, f *facts) (out []Finding, err error) {
-	for _, g := range f.Groups {
-		if what := externalGroup(g); what != "" {
-			out = append(out, Finding{
-				Subject: "group " + g, Severity: Failure, Evidence: "the name is one of " + what + ", which keeps state beside the group's offsets",
-				Fix: "leave the group out and move " + what + " by its own means",
-			})
+// autoCreate: a client that is sent to the target before its topic stands there
+// would create one with the cluster's defaults.
+func autoCreate(ctx context.Context, f *facts) (out []Finding, err error) {
+	for _, c := range f.targets() {
+		v, ok, err := f.brokerSetting(ctx, c, "auto.create.topics.enable")
+		if err != nil {
+			return out, err
 		}
-	}
-	for _, p := range f.Pairs {
-		if strings.HasSuffix(p.Topic, "-changelog") || strings.HasSuffix(p.Topic, "-repartition") || strings.HasPrefix(p.Topic, "connect-") {
+		if ok && v.Value == "true" {
 			out = append(out, Finding{
-				Subject: p.Topic, Severity: Failure, Evidence: "the name is that of an internal topic of Kafka Streams or Kafka Connect",
-				Fix: "leave it out: its owner creates it on the target",
+				Subject: c.Name(), Severity: Warning, Evidence: "auto.create.topics.enable is true: a client that asks for a topic before portage has created it creates another one",
+				Fix: "set auto.create.topics.enable=false on the target while topics move",
 			})
 		}
 	}
 	return out, nil
-}
-
-func externalGroup(g string) string {
-	switch {
-	case strings.HasPrefix(g, "connect-"):
-		return "Kafka Connect"
-	case strings.HasPrefix(g, "spark-kafka-"):
-		return "Spark"
-	case strings.Contains(g, "flink"):
-		return "Flink"
-	}
-	return ""
 }
 
 // clusterIDs: the same cluster under two names.
@@ -223,7 +175,7 @@ func controlTopic(ctx context.Context, f *facts, t cluster.Topic) (out []Finding
 		})
 	}
 	brokers, _, err := f.Control.Brokers(ctx)
-	if err != nil {
+	if err != nil || len(t.Partitions) == 0 {
 		return out, err
 	}
 	least := slices.MinFunc(t.Partitions, func(a, b cluster.Partition) int { return len(a.Replicas) - len(b.Replicas) })

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"github.com/portage-kafka/portage/cluster"
 )
 
@@ -37,6 +35,9 @@ func (f *facts) targets() (out []*cluster.Client) {
 	return out
 }
 
+// both are the source and the targets.
+func (f *facts) both() []*cluster.Client { return append([]*cluster.Client{f.Source}, f.targets()...) }
+
 // all are the topics of a cluster.
 func (f *facts) all(ctx context.Context, c *cluster.Client) (map[string]cluster.Topic, error) {
 	if have, ok := f.topics[c.Name()]; ok {
@@ -62,74 +63,71 @@ func (f *facts) topicConfig(ctx context.Context, topic, name string) (cluster.Co
 	return have[name], nil
 }
 
-// brokerNumber is a number among the settings of a cluster's first broker; ok
-// is false when the broker does not have the setting.
-func (f *facts) brokerNumber(ctx context.Context, c *cluster.Client, name string) (n int64, ok bool, err error) {
+// brokerSetting is a setting of a cluster's first broker; ok is false when the
+// broker does not have it.
+func (f *facts) brokerSetting(ctx context.Context, c *cluster.Client, name string) (v cluster.ConfigValue, ok bool, err error) {
 	have, found := f.brokers[c.Name()]
 	if !found {
 		list, _, err := c.Brokers(ctx)
 		if err != nil {
-			return 0, false, err
+			return v, false, err
 		}
 		if len(list) == 0 {
-			return 0, false, fmt.Errorf("cluster %s shows no brokers", c.Name())
+			return v, false, fmt.Errorf("cluster %s shows no brokers", c.Name())
 		}
 		if have, err = c.BrokerConfigs(ctx, list[0].ID); err != nil {
-			return 0, false, err
+			return v, false, fmt.Errorf("settings of the brokers of %s: %w", c.Name(), err)
 		}
 		f.brokers[c.Name()] = have
 	}
-	v, there := have[name]
-	if !there {
-		return 0, false, nil
+	v, ok = have[name]
+	return v, ok, nil
+}
+
+// brokerNumber is a setting that is a number.
+func (f *facts) brokerNumber(ctx context.Context, c *cluster.Client, name string) (n int64, ok bool, err error) {
+	v, ok, err := f.brokerSetting(ctx, c, name)
+	if err != nil || !ok {
+		return 0, false, err
 	}
 	n, err = strconv.ParseInt(v.Value, 10, 64)
 	return n, err == nil, nil
 }
 
-// numbers are the partitions of a topic of the source.
-func (f *facts) numbers(ctx context.Context, topic string) ([]int32, error) {
+// topic is a topic of the source.
+func (f *facts) topic(ctx context.Context, name string) (cluster.Topic, error) {
 	all, err := f.all(ctx, f.Source)
 	if err != nil {
-		return nil, err
+		return cluster.Topic{}, err
 	}
-	t, ok := all[topic]
+	t, ok := all[name]
 	if !ok {
-		return nil, fmt.Errorf("topic %s is not on %s", topic, f.Source.Name())
+		return t, fmt.Errorf("topic %s is not on %s", name, f.Source.Name())
 	}
-	out := make([]int32, len(t.Partitions))
+	return t, nil
+}
+
+// existing is the target topic of a pair, where there is one already.
+func (f *facts) existing(ctx context.Context, p Pair) (cluster.Topic, bool, error) {
+	all, err := f.all(ctx, p.Target)
+	t, ok := all[p.TargetTopic]
+	return t, ok, err
+}
+
+// offsets asks a cluster for an offset of every partition of a topic.
+func offsets(ctx context.Context, c *cluster.Client, t cluster.Topic, at int64) (map[int32]int64, error) {
+	numbers := make([]int32, len(t.Partitions))
 	for i, p := range t.Partitions {
-		out[i] = p.ID
+		numbers[i] = p.ID
 	}
-	return out, nil
+	return c.ListOffsets(ctx, t.Name, numbers, at)
 }
 
-// releases maps the highest metadata.version level that a broker supports to
-// Kafka's release (MetadataVersion.java); the level does not show the patch
-// release.
-func releases(level int16) string {
-	switch {
-	case level >= 9 && level <= 11:
-		return "3.5"
-	case level >= 12 && level <= 14:
-		return "3.6"
+// replicas is the replication factor of a topic: the most that a partition has.
+func replicas(t cluster.Topic) int {
+	most := 1
+	for _, p := range t.Partitions {
+		most = max(most, len(p.Replicas))
 	}
-	return ""
-}
-
-// release is the feature release of a KRaft cluster if it is one of those that
-// matter here, else "".
-func release(ctx context.Context, c *cluster.Client) (string, error) {
-	req := kmsg.NewPtrApiVersionsRequest()
-	req.ClientSoftwareName, req.ClientSoftwareVersion = "portage", "1"
-	resp, err := cluster.Do[*kmsg.ApiVersionsResponse](ctx, c, req)
-	if err != nil {
-		return "", err
-	}
-	for _, feature := range resp.SupportedFeatures {
-		if feature.Name == "metadata.version" {
-			return releases(feature.MaxVersion), nil
-		}
-	}
-	return "", nil
+	return most
 }

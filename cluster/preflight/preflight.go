@@ -69,13 +69,18 @@ type check struct {
 // checks are all checks, in the order of their numbers.
 func checks() []check {
 	return []check{
+		{1, "protocol versions", apis},
 		{2, "hazardous versions", versions},
 		{4, "message size", messageSize},
 		{7, "timestamps", timestamps},
 		{9, "compaction and null keys", nullKeys},
+		{11, "replication", replication},
+		{12, "partitions in trouble", trouble},
 		{13, "open transactions", transactions},
+		{14, "topics created by asking", autoCreate},
 		{15, "name collisions", collisions},
 		{22, "disk headroom", diskHeadroom},
+		{24, "groups", groups},
 		{25, "offsets kept elsewhere", external},
 		{29, "partition counts", partitionCounts},
 		{30, "cluster ids", clusterIDs},

@@ -3,13 +3,15 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/portage-kafka/portage/cluster"
 )
 
-// messageSize: the target must take the largest batch that the source holds.
+// messageSize: the target must take the largest batch that the source takes.
 func messageSize(ctx context.Context, f *facts) (out []Finding, err error) {
 	for _, p := range f.Pairs {
 		v, err := f.topicConfig(ctx, p.Topic, "max.message.bytes")
@@ -48,31 +50,55 @@ func timestamps(ctx context.Context, f *facts) (out []Finding, err error) {
 				Subject: p.Topic, Severity: Warning, Evidence: "the source writes append times; they are copied as they are, and new records get theirs from the target once the migration is finished",
 			})
 		}
-		for _, name := range []string{"log.message.timestamp.before.max.ms", "log.message.timestamp.difference.max.ms"} {
-			bound, ok, err := f.brokerNumber(ctx, p.Target, name)
+		for _, name := range []string{"message.timestamp.before.max.ms", "message.timestamp.difference.max.ms"} {
+			found, err := f.timeBound(ctx, p, name)
 			if err != nil {
 				return out, err
 			}
-			const unbounded = 100 * 365 * 24 * 3600 * 1000
-			if ok && bound < unbounded {
-				out = append(out, Finding{
-					Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s is %d ms on %s: older records would be refused", name, bound, p.Target.Name()),
-					Fix: "remove the bound on the target while topics are copied",
-				})
-			}
+			out = append(out, found...)
 		}
 	}
 	return out, nil
 }
 
-// nullKeys: a target topic that is compacted refuses records without keys.
+// unbounded is a bound on the age of records, in milliseconds, that no record
+// reaches: a hundred years.
+const unbounded = 100 * 365 * 24 * 3600 * 1000
+
+// timeBound looks for a bound on the age of records that the target topic would
+// have: the source topic's own goes along with its settings, else the brokers'
+// default counts.
+func (f *facts) timeBound(ctx context.Context, p Pair, name string) ([]Finding, error) {
+	v, err := f.topicConfig(ctx, p.Topic, name)
+	if err != nil {
+		return nil, err
+	}
+	if bound, err := strconv.ParseInt(v.Value, 10, 64); err == nil && !v.Default {
+		if bound >= unbounded {
+			return nil, nil
+		}
+		return []Finding{{
+			Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s is %d on the topic and goes along: older records would be refused on %s", name, bound, p.Target.Name()),
+			Fix: "remove the bound from the topic while it is copied",
+		}}, nil
+	}
+	bound, ok, err := f.brokerNumber(ctx, p.Target, "log."+name)
+	if err != nil || !ok || bound >= unbounded {
+		return nil, err
+	}
+	return []Finding{{
+		Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("log.%s is %d on %s: older records would be refused", name, bound, p.Target.Name()),
+		Fix: "remove the bound on the target while topics are copied",
+	}}, nil
+}
+
+// nullKeys: a target topic that is compacted holds no records without keys.
 func nullKeys(ctx context.Context, f *facts) (out []Finding, err error) {
 	for _, p := range f.Pairs {
-		there, err := f.all(ctx, p.Target)
-		if err != nil {
-			return out, err
-		}
-		if _, exists := there[p.TargetTopic]; !exists {
+		if _, exists, err := f.existing(ctx, p); err != nil || !exists {
+			if err != nil {
+				return out, err
+			}
 			continue
 		}
 		source, err := f.topicConfig(ctx, p.Topic, "cleanup.policy")
@@ -85,9 +111,76 @@ func nullKeys(ctx context.Context, f *facts) (out []Finding, err error) {
 		}
 		if policy := configs["cleanup.policy"].Value; strings.Contains(policy, "compact") && !strings.Contains(source.Value, "compact") {
 			out = append(out, Finding{
-				Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s on %s has cleanup.policy=%s, the source %s: records without keys would be refused, others removed", p.TargetTopic, p.Target.Name(), policy, source.Value),
+				Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s on %s has cleanup.policy=%s, the source %s: a compacted topic refuses records without keys and keeps the last of each key only", p.TargetTopic, p.Target.Name(), policy, source.Value),
 				Fix: "set cleanup.policy on the target as on the source, or delete the topic there",
 			})
+		}
+	}
+	return out, nil
+}
+
+// replication: the target must be able to acknowledge writes, and should keep
+// as many copies as the source does.
+func replication(ctx context.Context, f *facts) (out []Finding, err error) {
+	for _, p := range f.Pairs {
+		t, err := f.topic(ctx, p.Topic)
+		if err != nil {
+			return out, err
+		}
+		least, where, err := f.minInSync(ctx, p)
+		if err != nil {
+			return out, err
+		}
+		if rf := int64(p.ReplicationFactor); rf > 0 && rf < least {
+			out = append(out, Finding{
+				Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%d replicas on %s, min.insync.replicas would be %d (%s): no write would be acknowledged", rf, p.Target.Name(), least, where),
+				Fix: "plan a higher replication_factor, or lower min.insync.replicas",
+			})
+		}
+		if n := replicas(t); p.ReplicationFactor > 0 && p.ReplicationFactor < n {
+			out = append(out, Finding{
+				Subject: p.Topic, Severity: Warning, Evidence: fmt.Sprintf("%d replicas on %s, %d on %s", n, f.Source.Name(), p.ReplicationFactor, p.Target.Name()),
+				Fix: "plan a higher replication_factor",
+			})
+		}
+	}
+	return out, nil
+}
+
+// minInSync is the min.insync.replicas that the target topic would have: the
+// source topic's own, else the default of the target's brokers.
+func (f *facts) minInSync(ctx context.Context, p Pair) (n int64, where string, err error) {
+	v, err := f.topicConfig(ctx, p.Topic, "min.insync.replicas")
+	if err != nil {
+		return 0, "", err
+	}
+	if n, err := strconv.ParseInt(v.Value, 10, 64); err == nil && !v.Default {
+		return n, "the topic's own", nil
+	}
+	n, _, err = f.brokerNumber(ctx, p.Target, "min.insync.replicas")
+	return n, "the default of " + p.Target.Name(), err
+}
+
+// trouble: partitions that cannot be read, or that a failure would take.
+func trouble(ctx context.Context, f *facts) (out []Finding, err error) {
+	for _, p := range f.Pairs {
+		t, err := f.topic(ctx, p.Topic)
+		if err != nil {
+			return out, err
+		}
+		for _, q := range t.Partitions {
+			subject := fmt.Sprintf("%s/%d", p.Topic, q.ID)
+			switch {
+			case q.Err != nil || q.Leader < 0:
+				out = append(out, Finding{
+					Subject: subject, Severity: Failure, Evidence: "the partition has no leader: it cannot be copied", Fix: "bring its brokers back",
+				})
+			case len(q.ISR) < len(q.Replicas):
+				out = append(out, Finding{
+					Subject: subject, Severity: Warning, Evidence: fmt.Sprintf("%d of %d replicas are in sync", len(q.ISR), len(q.Replicas)),
+					Fix: "wait until the others have caught up: an unclean election would lose records that were copied",
+				})
+			}
 		}
 	}
 	return out, nil
@@ -96,20 +189,22 @@ func nullKeys(ctx context.Context, f *facts) (out []Finding, err error) {
 // transactions: a transaction that never ends holds the copy back for ever.
 func transactions(ctx context.Context, f *facts) (out []Finding, err error) {
 	for _, p := range f.Pairs {
-		numbers, err := f.numbers(ctx, p.Topic)
+		t, err := f.topic(ctx, p.Topic)
 		if err != nil {
 			return out, err
 		}
-		stable, err := f.Source.ListOffsets(ctx, p.Topic, numbers, cluster.Stable)
+		// The stable offset is read first: what is written between the two reads
+		// looks like an open transaction, which is no more than a warning.
+		stable, err := offsets(ctx, f.Source, t, cluster.Stable)
 		if err != nil {
 			return out, err
 		}
-		latest, err := f.Source.ListOffsets(ctx, p.Topic, numbers, cluster.Latest)
+		latest, err := offsets(ctx, f.Source, t, cluster.Latest)
 		if err != nil {
 			return out, err
 		}
-		for _, n := range numbers {
-			if stable[n] < latest[n] {
+		for _, q := range t.Partitions {
+			if n := q.ID; stable[n] < latest[n] {
 				out = append(out, Finding{
 					Subject: fmt.Sprintf("%s/%d", p.Topic, n), Severity: Warning,
 					Evidence: fmt.Sprintf("an open transaction holds back %d offsets (last stable %d, high watermark %d)", latest[n]-stable[n], stable[n], latest[n]),
@@ -121,61 +216,75 @@ func transactions(ctx context.Context, f *facts) (out []Finding, err error) {
 	return out, nil
 }
 
+// metric is a name as brokers use it in metrics: they refuse a topic whose name
+// differs from another one's in '.' and '_' only.
+func metric(s string) string { return strings.ReplaceAll(s, ".", "_") }
+
 // collisions: names that brokers hold for the same, and topics that are there.
 func collisions(ctx context.Context, f *facts) (out []Finding, err error) {
-	metric := func(s string) string { return strings.ReplaceAll(s, ".", "_") }
-	for _, p := range f.Pairs {
+	for i, p := range f.Pairs {
 		there, err := f.all(ctx, p.Target)
 		if err != nil {
 			return out, err
 		}
-		for name := range there {
+		names := slices.Sorted(maps.Keys(there))
+		for _, q := range f.Pairs[:i] {
+			if _, exists := there[q.TargetTopic]; q.Target == p.Target && !exists {
+				names = append(names, q.TargetTopic)
+			}
+		}
+		for _, name := range names {
 			if name != p.TargetTopic && metric(name) == metric(p.TargetTopic) {
 				out = append(out, Finding{
-					Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s has a topic %q, which collides with %q in metric names", p.Target.Name(), name, p.TargetTopic),
+					Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%q collides on %s with %q, which is there or planned: their metrics have the same name", p.TargetTopic, p.Target.Name(), name),
 					Fix: "give the topic another target_name",
 				})
 			}
 		}
-		t, exists := there[p.TargetTopic]
-		if !exists {
-			continue
-		}
-		numbers := make([]int32, len(t.Partitions))
-		for i, q := range t.Partitions {
-			numbers[i] = q.ID
-		}
-		ends, err := p.Target.ListOffsets(ctx, p.TargetTopic, numbers, cluster.Latest)
+		found, err := f.occupied(ctx, p)
 		if err != nil {
 			return out, err
 		}
-		for _, n := range numbers {
-			if ends[n] > 0 {
-				out = append(out, Finding{
-					Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s/%d on %s is not empty (end %d)", p.TargetTopic, n, p.Target.Name(), ends[n]),
-					Fix: "delete the topic there, or give it another target_name",
-				})
-				break
-			}
-		}
+		out = append(out, found...)
 	}
 	return out, nil
+}
+
+// occupied looks for records in a target topic that is there.
+func (f *facts) occupied(ctx context.Context, p Pair) ([]Finding, error) {
+	t, exists, err := f.existing(ctx, p)
+	if err != nil || !exists {
+		return nil, err
+	}
+	ends, err := offsets(ctx, p.Target, t, cluster.Latest)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range t.Partitions {
+		if end := ends[q.ID]; end > 0 {
+			return []Finding{{
+				Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s/%d on %s is not empty (end %d)", p.TargetTopic, q.ID, p.Target.Name(), end),
+				Fix: "delete the topic there, or give it another target_name",
+			}}, nil
+		}
+	}
+	return nil, nil
 }
 
 // partitionCounts: keys must find the same partition on both sides.
 func partitionCounts(ctx context.Context, f *facts) (out []Finding, err error) {
 	for _, p := range f.Pairs {
-		numbers, err := f.numbers(ctx, p.Topic)
+		t, err := f.topic(ctx, p.Topic)
 		if err != nil {
 			return out, err
 		}
-		there, err := f.all(ctx, p.Target)
+		there, exists, err := f.existing(ctx, p)
 		if err != nil {
 			return out, err
 		}
-		if t, exists := there[p.TargetTopic]; exists && len(t.Partitions) != len(numbers) {
+		if exists && len(t.Partitions) != len(there.Partitions) {
 			out = append(out, Finding{
-				Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%d partitions on %s, %d on %s", len(numbers), f.Source.Name(), len(t.Partitions), p.Target.Name()),
+				Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%d partitions on %s, %d on %s", len(t.Partitions), f.Source.Name(), len(there.Partitions), p.Target.Name()),
 				Fix: "delete the topic on the target: portage creates it",
 			})
 		}
