@@ -31,6 +31,32 @@ func (w *world) remove(s side, seq int64) {
 	w.logs = slices.DeleteFunc(w.logs, func(x seen) bool { return x.side == s && x.id.Seq == seq })
 }
 
+func TestWhatCompactionLetsAGroupSkip(t *testing.T) {
+	three := func() *world {
+		w := compacted(3, 0, 1, 2)
+		w.cfg.Groups = []Group{{Name: "billing", Topics: []string{"orders"}}}
+		for i, s := range []int64{0, 2} { // number 1 is never handled
+			id := workload.ID{Run: "r", Producer: "p", Key: "k", Seq: s}
+			w.handle(id, workload.Place{Cluster: "old", Topic: "orders", Offset: s}, int64(10*i+1), int64(10*i+2))
+		}
+		return w
+	}
+	unprocessed := func(w *world) int { rep := weigh(w.cfg, w.logs); return rep.Count(Unprocessed) }
+
+	w := three()
+	require.Equal(t, 1, unprocessed(w), "it stands on the source")
+	w.remove(source, 1)
+	require.Zero(t, unprocessed(w), "the source's cleaner took it before the group came, and after it was copied")
+	w.cfg.Topics[0].Compacted = false
+	require.Equal(t, 1, unprocessed(w), "not without compaction")
+
+	w = three()
+	w.remove(source, 1)
+	w.dropEntries(func(e workload.Entry) bool { return e.Seq == 2 && e.Group != "" })
+	w.remove(source, 2)
+	require.Equal(t, 2, unprocessed(w), "no later one of its key was handled")
+}
+
 func TestWhatCompactionExplains(t *testing.T) {
 	rep := func(w *world) Report { return weigh(w.cfg, w.logs) }
 
