@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -26,15 +27,15 @@ var (
 // what is wrong. Run one seed: go test -run TestSimulation -replicator.seed N.
 func TestSimulation(t *testing.T) {
 	if *simSeed != 0 {
-		runSim(t, *simSeed)
+		outcome, err := runSim(*simSeed, nil)
+		require.NoError(t, err)
+		t.Log(outcome)
 		return
 	}
-	var outcomes = map[string]int{}
+	outcomes := map[string]int{}
 	for seed := uint64(1); seed <= *simSeeds; seed++ {
-		outcome := "failed"
-		if !t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { outcome = runSim(t, seed) }) {
-			return
-		}
+		outcome, err := runSim(seed, nil)
+		require.NoError(t, err, "seed %d", seed)
 		outcomes[outcome]++
 	}
 	t.Logf("outcomes: %v", outcomes)
@@ -59,8 +60,8 @@ type simOwner struct {
 }
 
 type sim struct {
-	t       *testing.T
 	r       *rand.Rand
+	plant   func(*sim, *simOwner, ask) bool // breaks a rule, see TestEveryRuleCounts
 	source  *sourceLog
 	target  *targetLog
 	offsets *offsetsLog
@@ -82,9 +83,11 @@ type sim struct {
 	forgotten, unfenced bool
 }
 
-func runSim(t *testing.T, seed uint64) string {
+// runSim plays one history and judges it. plant may answer an ask of an owner
+// in the world's stead, wrongly.
+func runSim(seed uint64, plant func(*sim, *simOwner, ask) bool) (outcome string, err error) {
 	r := rand.New(rand.NewPCG(seed, 7))
-	s := &sim{t: t, r: r, source: &sourceLog{}, target: newTarget(), offsets: newOffsets(), ours: map[int64]bool{}, pids: 1000}
+	s := &sim{r: r, plant: plant, source: &sourceLog{}, target: newTarget(), offsets: newOffsets(), ours: map[int64]bool{}, pids: 1000}
 	s.shared, s.compact = seed%5 == 0, seed%7 == 0
 	if seed%3 == 0 {
 		s.target.maxBytes = 400
@@ -98,7 +101,9 @@ func runSim(t *testing.T, seed uint64) string {
 	for range 300 {
 		s.step()
 	}
-	s.calm()
+	if err := s.calm(); err != nil {
+		return "", err
+	}
 	return s.check()
 }
 
@@ -147,8 +152,10 @@ func (s *sim) restart() {
 func (s *sim) write() {
 	s.foreign++
 	b, err := batch.Build(batch.Spec{}, []batch.Record{{Value: text("native %d", s.foreign)}})
-	require.NoError(s.t, err)
-	require.Zero(s.t, s.target.produce(b).code)
+	if err != nil {
+		panic(err)
+	}
+	s.target.produce(b)
 }
 
 // act lets an owner do what it can.
@@ -179,7 +186,11 @@ func (s *sim) publish(o *simOwner) {
 // answer does what the core asks for.
 func (s *sim) answer(o *simOwner) {
 	c := o.core
-	switch a := c.ask(); a.kind {
+	a := c.ask()
+	if s.plant != nil && s.plant(s, o, a) {
+		return
+	}
+	switch a.kind {
 	case askLoad:
 		c.loaded(s.offsets.load())
 	case askProducer:
@@ -254,7 +265,7 @@ func (s *sim) superseded(o *simOwner) bool {
 }
 
 // calm ends all faults: one last owner finishes.
-func (s *sim) calm() {
+func (s *sim) calm() error {
 	for _, o := range s.owners {
 		o.retired = true
 	}
@@ -262,77 +273,142 @@ func (s *sim) calm() {
 		s.deliver(false, false)
 	}
 	o := s.newOwner()
-	for i := 0; ; i++ {
-		require.Less(s.t, i, 200_000, "the last owner does not finish: %s, %+v", o.core.phase, o.core.queue)
+	for range 100_000 {
 		s.now += 20
 		s.act(o)
 		s.deliver(false, false)
 		c := o.core
 		if c.phase == halted && c.stop.reported || (c.phase == copying && c.watermark() == s.source.end) {
-			return
+			return nil
 		}
 	}
+	return fmt.Errorf("the last owner does not finish: %s, %+v", o.core.phase, o.core.queue)
 }
 
 // check compares the target with the source.
-func (s *sim) check() string {
+func (s *sim) check() (string, error) {
 	last := s.owners[len(s.owners)-1].core
 	if last.phase == halted {
-		if s.compact && strings.Contains(last.stop.reason, offsetmap.ErrConflict.Error()) {
-			return "contradiction noticed" // a former owner published late, and compaction had changed what its successor saw
+		switch {
+		case s.compact && strings.Contains(last.stop.reason, offsetmap.ErrConflict.Error()):
+			return "contradiction noticed", nil // a former owner published late, and compaction had changed what its successor saw
+		case !s.late || last.stop.code != CodeDiverged:
+			return "", fmt.Errorf("halted without a cause: %+v", last.stop)
 		}
-		require.True(s.t, s.late, "halted without a cause: %+v", last.stop)
-		require.Equal(s.t, CodeDiverged, last.stop.code, last.stop.reason)
-		return "doubled and noticed"
+		return "doubled and noticed", nil
 	}
-	require.Equal(s.t, copying, last.phase)
-	m := s.merged()
-	got := s.target.written(s.ours)
-	want := s.source.committed()
-	if !s.compact {
-		if s.shared && s.unfenced && len(got) > len(want) {
-			return "doubled by an owner without a lease"
-		}
-		require.Equal(s.t, len(want), len(got))
-		for i := range want {
-			requireSame(s.t, want[i], got[i])
-			p, err := m.Translate(want[i].Offset, s.source.start)
-			require.NoError(s.t, err)
-			require.Equal(s.t, offsetmap.Position{Offset: got[i].Offset, Kind: offsetmap.Image}, p)
-		}
-		return "exact"
-	}
-	s.checkCompacted(&m, want, got)
-	return "exact"
-}
-
-// checkCompacted: every record that is left is on the target, in order; what
-// else is there was removed from the source after it was copied.
-func (s *sim) checkCompacted(m *offsetmap.Map, want, got []batch.Record) {
-	i := 0
-	for _, w := range want {
-		for i < len(got) && string(got[i].Value) != string(w.Value) {
-			i++
-		}
-		require.Less(s.t, i, len(got), "the record of source offset %d is not on the target", w.Offset)
-		requireSame(s.t, w, got[i])
-		p, err := m.Translate(w.Offset, s.source.start)
-		require.NoError(s.t, err)
-		require.Equal(s.t, got[i].Offset, p.Offset)
-		i++
-	}
-}
-
-func (s *sim) merged() offsetmap.Map {
 	claims, blocks := s.offsets.load()
 	m, err := mergeBlocks(readLineage(claims), blocks)
-	require.NoError(s.t, err)
-	require.Equal(s.t, s.source.end, m.Watermark())
-	return m
+	if err != nil || m.Watermark() != s.source.end {
+		return "", fmt.Errorf("the map ends at %d of %d: %w", m.Watermark(), s.source.end, err)
+	}
+	got, want := s.target.written(s.ours), s.source.committed()
+	if s.shared && s.unfenced && len(got) > len(want) {
+		return "doubled by an owner without a lease", nil
+	}
+	return "exact", s.compareAll(&m, want, got)
+}
+
+// compareAll: every record is on the target, in order and where the map says.
+// Nothing else is, but what was removed from the source after it was copied.
+func (s *sim) compareAll(m *offsetmap.Map, want, got []batch.Record) error {
+	for _, w := range want {
+		for s.compact && len(got) > 0 && string(got[0].Value) != string(w.Value) {
+			got = got[1:]
+		}
+		if len(got) == 0 {
+			return fmt.Errorf("the record of source offset %d is not on the target", w.Offset)
+		}
+		g := got[0]
+		got = got[1:]
+		if at, err := m.Translate(w.Offset, s.source.start); err != nil || at.Offset != g.Offset || at.Kind != offsetmap.Image {
+			return fmt.Errorf("the map says that source offset %d is at %+v (%v), it is at %d", w.Offset, at, err, g.Offset)
+		}
+		w.Offset, g.Offset = 0, 0
+		if !reflect.DeepEqual(w, g) {
+			return fmt.Errorf("source record %+v is %+v on the target", w, g)
+		}
+	}
+	if len(got) > 0 && !s.compact {
+		return fmt.Errorf("%d records too many are on the target", len(got))
+	}
+	return nil
 }
 
 func requireSame(t *testing.T, want, got batch.Record) {
 	t.Helper()
 	want.Offset, got.Offset = 0, 0
 	require.Equal(t, want, got)
+}
+
+// TestEveryRuleCounts breaks the rules of the core one at a time: the
+// simulation must notice each, or it would prove nothing.
+func TestEveryRuleCounts(t *testing.T) {
+	for name, plant := range map[string]func(*sim, *simOwner, ask) bool{
+		"a claim raises the epoch": func(s *sim, o *simOwner, a ask) bool {
+			if a.kind == askClaim && a.claim.Epoch > 0 {
+				last := &s.offsets.claims[len(s.offsets.claims)-1]
+				last.Nonce = o.name
+				o.core.claimed(*last)
+				return true
+			}
+			return false
+		},
+		"a new owner resolves": func(_ *sim, o *simOwner, a ask) bool {
+			if a.kind == askTarget && o.core.phase == resolving {
+				o.core.resolved()
+				return true
+			}
+			return false
+		},
+		"a doubt is rechecked": func(_ *sim, o *simOwner, a ask) bool {
+			if c := o.core; a.kind == askBounds && c.phase == rechecking {
+				for _, it := range c.queue.items[:c.queue.made] {
+					it.acked = false
+				}
+				c.queue.doubt, c.queue.reorder, c.phase = "", false, copying
+				c.queue.sequence, c.ledger.sequence = 0, 0
+				c.queue.items, c.queue.made = nil, 0
+				c.queue.position, _ = c.ledger.end()
+				return true
+			}
+			return false
+		},
+		"the first block is published before anything is sent": func(_ *sim, o *simOwner, a ask) bool {
+			if a.kind == askPublish && o.core.phase == recording {
+				o.core.phase = copying
+				o.core.ledger.clean = o.core.ledger.changes
+				return true
+			}
+			return false
+		},
+		"an expected offset is compared": func(_ *sim, o *simOwner, a ask) bool {
+			if c := o.core; a.kind == askBounds && c.phase == rechecking && c.queue.made > 0 && c.queue.items[0].acked {
+				c.queue.doubt, c.phase = "", copying
+				c.book(c.queue.items[0].base)
+				return true
+			}
+			return false
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := uint64(1); seed <= 3000; seed++ {
+				if _, err := quietly(seed, plant); err != nil {
+					t.Logf("seed %d: %v", seed, err)
+					return
+				}
+			}
+			require.Fail(t, "no history shows that the rule is needed")
+		})
+	}
+}
+
+// quietly plays a history in which a broken core may even panic.
+func quietly(seed uint64, plant func(*sim, *simOwner, ask) bool) (outcome string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return runSim(seed, plant)
 }

@@ -40,7 +40,7 @@ func (c *comparison) byMap(ctx context.Context) error {
 	if c.UpTo > c.Map.Watermark() {
 		return fmt.Errorf("%w: the map reaches source offset %d, wanted is %d", ErrNotYet, c.Map.Watermark(), c.UpTo)
 	}
-	begin, runs := c.Map.Begin(), c.Map.Runs()
+	begin := c.Map.Begin()
 	source, start, err := open(ctx, c.Source, begin.Source, c.UpTo)
 	if err != nil {
 		return err
@@ -49,7 +49,13 @@ func (c *comparison) byMap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w := &walk{comparison: c, images: mapped{runs}, origins: mapped{runs}, target: target, sourceStart: start}
+	return c.along(ctx, source, target, start)
+}
+
+// along walks both sides along the map.
+func (c *comparison) along(ctx context.Context, source, target *cursor, sourceStart int64) error {
+	runs := c.Map.Runs()
+	w := &walk{comparison: c, images: mapped{runs}, origins: mapped{runs}, target: target, sourceStart: sourceStart}
 	for {
 		s, more, err := source.take(ctx)
 		if err != nil {
