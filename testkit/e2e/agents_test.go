@@ -79,7 +79,7 @@ func killAgents(b *bench) {
 		return ok && row.Writers == events.PhaseRolling
 	})
 	auction.stop()
-	b.drained(groups...)
+	b.drained(topics, groups)
 	b.approve("k", events.StepFinish)
 	b.phase("k", events.PhaseFinished)
 	b.judge("k", v)
@@ -144,7 +144,7 @@ func (b *bench) hands(group string, dead service) (out []workload.Entry) {
 		require.NoError(b.t, err)
 		offsets.Each(func(o kadm.OffsetResponse) { committed[place(cluster, o.Topic, o.Partition)] = o.At })
 	}
-	for _, e := range workload.HandsOf(b.entries(nil), group, dead.label, 0) {
+	for _, e := range workload.HandsOf(b.handlings(), group, dead.label, 0) {
 		if at, ok := committed[place(e.Cluster, e.Topic, e.Partition)]; !ok || e.Offset >= at {
 			out = append(out, e)
 		}

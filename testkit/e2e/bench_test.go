@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,7 +34,8 @@ type bench struct {
 	// sections are the clusters' entries in portage.yaml, as YAML in one line.
 	sections  map[string]string
 	processes []*process
-	journals  []string // of everybody
+	naming    sync.Mutex
+	journals  []string // of everybody; guarded by naming
 	handlers  []string // of consumers
 	state     *fold
 	named     map[string]int // processes started under a name
@@ -135,15 +137,19 @@ func (b *bench) admin(name string) *kadm.Client {
 	return kadm.NewClient(client)
 }
 
-// topic creates a topic.
+// topic creates a topic, and waits until it can be written to.
 func (b *bench) topic(cluster, name string, partitions int32, configs map[string]string) {
 	b.t.Helper()
-	set := map[string]*string{}
+	admin, set := b.admin(cluster), map[string]*string{}
 	for k, v := range configs {
 		set[k] = kadm.StringPtr(v)
 	}
-	_, err := b.admin(cluster).CreateTopic(b.t.Context(), partitions, 1, set, name)
+	_, err := admin.CreateTopic(b.t.Context(), partitions, 1, set, name)
 	require.NoError(b.t, err, "create %s on %s", name, cluster)
+	b.eventually(name+" to be there", func() bool {
+		listed, err := admin.ListEndOffsets(b.t.Context(), name)
+		return err == nil && listed.Error() == nil && len(listed[name]) == int(partitions)
+	})
 }
 
 // ends are the ends of topics on a cluster, by topic and partition.
@@ -173,6 +179,8 @@ func (b *bench) topicsOf(cluster string) []string {
 // journal names a new journal of the folder.
 func (b *bench) journal(of string) string {
 	path := filepath.Join(b.dir, of+".journal")
+	b.naming.Lock()
+	defer b.naming.Unlock()
 	if !slices.Contains(b.journals, path) {
 		b.journals = append(b.journals, path)
 	}

@@ -172,7 +172,7 @@ func crashMigration(b *bench, crashes func(events.Type) bool) {
 		{event: "SourceQuiet", on: events.OfTopic},
 		{event: "CompleteRequested", on: events.OfMigration, act: func() {
 			moving.stop()
-			b.drained(group)
+			b.drained(topics, []oracle.Group{group})
 			b.approve("m", events.StepFinish)
 		}},
 		{event: "VerifyOrdered", on: events.OfTopic},

@@ -70,7 +70,7 @@ func closedDoor(b *bench) {
 		return ok && row.Writers == events.PhaseRolling
 	})
 	desk.stop()
-	b.drained(g)
+	b.drained(topics, []oracle.Group{g})
 	b.approve("d", events.StepFinish)
 	b.phase("d", events.PhaseFinished)
 	b.judge("d", verdict{topics: topics, groups: []oracle.Group{g}})
@@ -99,6 +99,7 @@ func (k *knocker) OnGroupManageError(err error) {
 func (b *bench) knock(g oracle.Group) *knocker {
 	b.t.Helper()
 	label := b.unique("knocker")
+	b.handlers = append(b.handlers, b.journal(label))
 	journal, err := workload.OpenJournal(b.journal(label))
 	require.NoError(b.t, err)
 	k := &knocker{journal: journal, refused: make(chan error, 1000), ended: make(chan error, 1)}

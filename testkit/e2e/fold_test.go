@@ -123,6 +123,9 @@ func (b *bench) running() {
 
 // story is what a migration waits for and the last events.
 func (b *bench) story() string {
+	if b.state == nil {
+		return ""
+	}
 	v := b.state.store.View()
 	defer v.Close()
 	var s strings.Builder

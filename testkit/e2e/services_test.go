@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -56,6 +57,7 @@ type consumers struct {
 func (b *bench) consume(instance string, c consumers) service {
 	b.t.Helper()
 	label := b.unique(instance)
+	b.handlers = append(b.handlers, b.journal(label))
 	args := []string{"consume", "--instance", instance, "--label", label, "--journal", b.journal(label), "--latency", c.latency.String()}
 	for _, g := range c.groups {
 		args = append(args, "--group", g)
@@ -91,28 +93,30 @@ const run = "e2e"
 // fill writes records to a cluster with a plain client and journals them.
 func (b *bench) fill(cluster string, p workload.ProducerConfig) {
 	b.t.Helper()
+	require.NoError(b.t, b.filling(cluster, p))
+}
+
+// filling is fill for goroutines, which cannot end the test.
+func (b *bench) filling(cluster string, p workload.ProducerConfig) (err error) {
 	journal, err := workload.OpenJournal(b.journal(p.Generator.Producer))
-	require.NoError(b.t, err)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, journal.Close()) }()
 	p.Generator.Run, p.Generator.Journal, p.Cluster = run, journal, b.cluster(cluster)
 	producer, err := workload.NewProducer(p)
-	require.NoError(b.t, err)
+	if err != nil {
+		return err
+	}
 	defer producer.Close()
-	require.NoError(b.t, producer.Run(b.t.Context()))
-	require.NoError(b.t, journal.Close())
+	return producer.Run(b.t.Context())
 }
 
 // entries are all journals so far. The SDK names topics as the service does; journals of records that were read from the
 // target get the name that the topic has there.
 func (b *bench) entries(renamed map[string]string) []workload.Entry {
 	b.t.Helper()
-	var there []string
-	for _, path := range b.journals {
-		if _, err := os.Stat(path); err == nil { // a process that has not come that far has none
-			there = append(there, path)
-		}
-	}
-	all, err := workload.ReadFiles(there...)
-	require.NoError(b.t, err)
+	all := b.read(b.journals)
 	for i := range all {
 		e := &all[i]
 		handler := e.Kind == workload.KindBegun || e.Kind == workload.KindHandled
@@ -123,15 +127,23 @@ func (b *bench) entries(renamed map[string]string) []workload.Entry {
 	return all
 }
 
-// handled counts the records that each group has finished.
-func (b *bench) handled() map[string]int {
-	out := map[string]int{}
-	for _, e := range b.entries(nil) {
-		if e.Kind == workload.KindHandled {
-			out[e.Group]++
+// handlings are the journals of consumers alone, topics under their names on the source.
+func (b *bench) handlings() []workload.Entry {
+	b.t.Helper()
+	return b.read(b.handlers)
+}
+
+func (b *bench) read(journals []string) []workload.Entry {
+	b.t.Helper()
+	var there []string
+	for _, path := range journals {
+		if _, err := os.Stat(path); err == nil { // a process that has not come that far has none
+			there = append(there, path)
 		}
 	}
-	return out
+	all, err := workload.ReadFiles(there...)
+	require.NoError(b.t, err)
+	return all
 }
 
 // plan writes a plan file of consumers-first.
