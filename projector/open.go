@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -168,11 +169,15 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	return o
 }
 
+// manifest is in the names of the files in which Pebble lists its tables. Its
+// logger says why they are spared.
+const manifest = "MANIFEST"
+
 // sealed refuses writes once the store has failed.
 func (s *Store) sealed(op errorfs.Op) error {
 	select {
 	case <-s.broken:
-		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && !strings.Contains(op.Path, manifest) {
 			return ErrFailed
 		}
 	default:
@@ -193,7 +198,9 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 
 // Fatalf is called for errors after which Pebble cannot go on (its default
 // ends the process). The store is marked as failed, which refuses every later
-// commit, read and write; Pebble returns the error after it.
+// commit, read and write; Pebble returns the error after it. Only when the disk
+// refuses the list of tables itself, Pebble may panic in a compaction later
+// on, and the process ends: the next start finds a good store, or makes one.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
 	l.s.fail(fmt.Errorf("pebble: "+format, args...))
 }
