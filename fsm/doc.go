@@ -21,6 +21,23 @@
 // migration of ten thousand topics costs no more per event than one of ten;
 // what is needed of all topics or groups is counted in the migration's row.
 //
+// # What others judge, too
+//
+// Held consumers and starting producers read the log themselves and must come
+// to the same answer without the rows. So three events are judged by
+// [events.Judge] and nothing else: AbortRequested, SwitchCommitted of a group
+// and WritersRolling of a topic. Never add a condition to them: what is found
+// against a switch has to be said by an AbortRequested. The other decisions are
+// held to what the rows know, as a second net under whoever proves them.
+//
+// # What protects
+//
+// A topic or group is claimed on both of its clusters by one open migration. An
+// orchestrator begins no step that waits for a person. Nothing goes further
+// towards a copy that is stopped. A topic is finished only when its source is
+// quiet and both sides were compared up to the highest end known. Instances are
+// let out of the source only by a guard that was seen after the decision.
+//
 // # Tables
 //
 // The transition tables are those of [events.Moves], run by looplab/fsm with
