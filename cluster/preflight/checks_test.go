@@ -251,3 +251,48 @@ func TestDownCluster(t *testing.T) {
 		require.Equal(t, Failure, r.Findings[i].Severity, "%+v", r.Findings[i])
 	}
 }
+
+// TestFewControlReplicas: on three brokers the control topics have three.
+func TestFewControlReplicas(t *testing.T) {
+	pair := embedded.ForTest(t, embedded.Options{Brokers: 3})
+	s := &scene{t: t, pair: pair}
+	c := s.open("new", pair.Target)
+	f := newFacts(Subject{Source: s.open("old", pair.Source), Control: c, ControlTopics: []string{"one", "three"}})
+	for name, rf := range map[string]int16{"one": 1, "three": 3} {
+		require.NoError(t, c.CreateTopic(t.Context(), cluster.TopicSpec{Name: name, Partitions: 2, ReplicationFactor: rf, Configs: map[string]string{"cleanup.policy": "compact"}}))
+	}
+	out, err := controlTopics(t.Context(), f)
+	require.NoError(t, err)
+	require.Equal(t, []Finding{{Subject: "one", Severity: Warning, Evidence: "partition 0 has 1 replicas, the cluster 3 brokers", Fix: "raise the replication factor to 3"}}, out)
+}
+
+// TestReleases: the level of metadata.version that brokers support tells their
+// release.
+func TestReleases(t *testing.T) {
+	for level, want := range map[int16]string{10: "the brokers run Kafka 3.5", 13: "the brokers run Kafka 3.6", 20: ""} {
+		s := newScene(t, nil)
+		target := s.pair.Target.Kfake()
+		target.ControlKey(int16(kmsg.ApiVersions), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			target.KeepControl()
+			resp := req.ResponseKind().(*kmsg.ApiVersionsResponse)
+			feature := kmsg.NewApiVersionsResponseSupportedFeature()
+			feature.Name, feature.MinVersion, feature.MaxVersion = "metadata.version", 1, level
+			resp.SupportedFeatures = append(resp.SupportedFeatures, feature)
+			for key, most := range map[int16]int16{int16(kmsg.Produce): 9, int16(kmsg.Fetch): 12, int16(kmsg.Metadata): 12, int16(kmsg.ApiVersions): 3} {
+				k := kmsg.NewApiVersionsResponseApiKey()
+				k.ApiKey, k.MaxVersion = key, most
+				resp.ApiKeys = append(resp.ApiKeys, k)
+			}
+			return resp, nil, true
+		})
+		out, err := versions(t.Context(), newFacts(Subject{Source: s.Source, Pairs: []Pair{{Target: s.open("fresh", s.pair.Target)}}}))
+		require.NoError(t, err)
+		if want == "" {
+			require.Empty(t, out)
+			continue
+		}
+		require.Len(t, out, 1)
+		require.Equal(t, "fresh", out[0].Subject)
+		require.Contains(t, out[0].Evidence, want)
+	}
+}

@@ -1,0 +1,51 @@
+package plan
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// slow is the distance by its definition.
+func slow(a, b string) int {
+	switch {
+	case a == "":
+		return len(b)
+	case b == "":
+		return len(a)
+	case a[0] == b[0]:
+		return slow(a[1:], b[1:])
+	}
+	return 1 + min(slow(a[1:], b), slow(a, b[1:]), slow(a[1:], b[1:]))
+}
+
+func TestDistance(t *testing.T) {
+	require.Equal(t, 1, distance("biling", "billing"))
+	rapid.Check(t, func(rt *rapid.T) {
+		word := rapid.StringOfN(rapid.RuneFrom([]rune("abc")), 0, 6, -1)
+		a, b := word.Draw(rt, "a"), word.Draw(rt, "b")
+		require.Equal(rt, slow(a, b), distance(a, b))
+	})
+}
+
+func TestNearest(t *testing.T) {
+	all := []string{"clicks", "orders", "orders-eu"}
+	require.Equal(t, `did you mean "orders"?`, nearest("oders", all))
+	require.Equal(t, `did you mean "orders-eu"?`, nearest("orders-ew", all))
+	require.Equal(t, "mend its name, or leave it out", nearest("payments", all))
+	require.Equal(t, "mend its name, or leave it out", nearest("orders", nil))
+}
+
+// TestProblemsStandNearest: a field that is not in the file is told with the line
+// of what is around it.
+func TestProblemsStandNearest(t *testing.T) {
+	p := &Plan{lines: map[string]int{"topics": 4, "topics[0]": 5, "topics[0].name": 6}}
+	require.Equal(t, 6, p.problem("topics[0].name", "r", "f").Line)
+	require.Equal(t, 5, p.problem("topics[0].target", "r", "f").Line)
+	require.Equal(t, 4, p.problem("topics[1].name", "r", "f").Line)
+	require.Zero(t, p.problem("groups[1]", "r", "f").Line)
+	require.Equal(t, "topics[9]: no: mend it", Problem{Field: "topics[9]", Reason: "no", Fix: "mend it"}.String())
+	require.Equal(t, "no", Problem{Reason: "no"}.String())
+	require.NoError(t, Problems(nil).OrNil())
+}
