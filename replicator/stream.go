@@ -106,15 +106,23 @@ func (s *stream) pauseFor(ctx context.Context, d time.Duration) {
 // request is full.
 func (s *stream) collect(lease time.Duration) []parcel {
 	var out []parcel
+	var back []*partition
 	for size := 0; size < s.w.cfg.RequestBytes; {
 		p := s.take()
 		if p == nil {
 			break
 		}
-		if x, ok := p.parcel(s, lease); ok {
+		x, ok, later := p.parcel(s, lease)
+		if ok {
 			out = append(out, x)
 			size += len(x.it.bytes)
 		}
+		if later {
+			back = append(back, p)
+		}
+	}
+	for _, p := range back {
+		s.ready(p)
 	}
 	slices.SortStableFunc(out, func(a, b parcel) int { return compareKeys(a.p.key, b.p.key) })
 	return out
@@ -177,19 +185,22 @@ func messageOf(r wire.ProducedPartition) string {
 	return r.Message
 }
 
-// parcel takes the partition's next batch for its stream.
-func (p *partition) parcel(s *stream, lease time.Duration) (parcel, bool) {
+// parcel takes the partition's next batch for its stream. later is true if there
+// is one that may not be sent now, because the lease has just ended.
+func (p *partition) parcel(s *stream, lease time.Duration) (x parcel, ok, later bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stream != s {
-		return parcel{}, false
+		return parcel{}, false, false
 	}
 	it, ok := p.core.send(p.w.now(), lease)
 	if !ok {
-		p.follow() // encoding may have met the end of the road
-		return parcel{}, false
+		if p.core.phase != copying { // encoding has met the end of the road
+			p.follow()
+		}
+		return parcel{}, false, p.core.sendable() && !p.core.paused
 	}
-	return parcel{p: p, life: p.life, it: it, topic: p.job.copy().TargetTopic}, true
+	return parcel{p: p, life: p.life, it: it, topic: p.job.copy().TargetTopic}, true, false
 }
 
 // answered takes the answer to a batch.

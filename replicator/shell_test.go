@@ -1,0 +1,383 @@
+package replicator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cluster/batch"
+	"github.com/portage-kafka/portage/cluster/wire"
+	"github.com/portage-kafka/portage/events"
+	"github.com/stretchr/testify/require"
+)
+
+// These tests look at the shells without a cluster: what they ask for, and what
+// they do with the answers.
+
+// idleWorker is a worker that is not running.
+func idleWorker(t *testing.T, edit func(*Config)) *Worker {
+	t.Helper()
+	c := validConfig()
+	if edit != nil {
+		edit(&c)
+	}
+	w, err := New(c)
+	require.NoError(t, err)
+	return w
+}
+
+func idleLink(w *Worker) *link {
+	return &link{Client: &cluster.Client{}, w: w, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
+}
+
+// attached is a partition without a keeper, copying, with a reader and a stream.
+func attached(t *testing.T, w *Worker, l *link, topic string, number int32, r *reader, s *stream) (*partition, *bench) {
+	b := newBench(t, nil)
+	p := &partition{
+		w: w, key: events.CopyKey{Migration: "m", Topic: topic, Partition: number}, core: b.core,
+		run: context.Background(), ctx: context.Background(), cancel: func() {}, done: make(chan struct{}), wake: make(chan struct{}, 1),
+		ordered: true, source: l, target: l, reader: r, stream: s, absences: map[*link]int{}, denied: map[side]denial{},
+		job: job{Directive: events.Directive{Position: 7, Migration: "m", Copy: &events.CopyOrder{Run: true, Topic: topic, TargetTopic: topic + "-copy", Partitions: 4}}},
+	}
+	b.settle()
+	if r != nil {
+		r.parts = append(r.parts, p)
+	}
+	return p, b
+}
+
+func TestReaderAsksInTurn(t *testing.T) {
+	w := idleWorker(t, func(c *Config) { c.FetchWait = time.Second })
+	l := idleLink(w)
+	r := &reader{link: l, broker: 1, wake: make(chan struct{}, 1)}
+	var parts []*partition
+	for i := range int32(3) {
+		p, _ := attached(t, w, l, []string{"a", "a", "b"}[i], i, r, nil)
+		parts = append(parts, p)
+	}
+	first := map[int32]bool{}
+	for range 3 {
+		wishes, left := r.plan()
+		require.Zero(t, left)
+		require.Len(t, wishes, 3)
+		first[wishes[0].Partition] = true
+	}
+	require.Len(t, first, 3, "each is first in turn")
+
+	parts[1].core.lastStable = 50 // there is something, and it did not get it
+	wishes, _ := r.plan()
+	require.Same(t, parts[1], wishes[0].p, "the hungry come first")
+	req := r.request(wishes, false)
+	require.Equal(t, time.Second, req.MaxWait)
+	require.True(t, req.Committed)
+	total := 0
+	for i, topic := range req.Topics {
+		total += len(topic.Partitions)
+		require.True(t, i == 0 || req.Topics[i-1].Topic != topic.Topic, "neighbours of one topic share an entry")
+	}
+	require.Equal(t, 3, total)
+
+	parts[0].core.paused = true
+	wishes, left := r.plan()
+	require.Len(t, wishes, 2)
+	require.Equal(t, 1, left)
+	require.Equal(t, crowded, r.request(wishes, true).MaxWait, "whoever was left out may be ready soon")
+
+	l.buffered.Store(int64(w.cfg.TargetBuffer))
+	wishes, left = r.plan()
+	require.Empty(t, wishes, "the target has no room")
+	require.Equal(t, 3, left)
+	r.remove(parts[0])
+	r.remove(parts[0])
+	require.Len(t, r.parts, 2)
+}
+
+func TestReaderHandsOut(t *testing.T) {
+	w := idleWorker(t, nil)
+	l := idleLink(w)
+	r := &reader{link: l, broker: 1, wake: make(chan struct{}, 1)}
+	a, ab := attached(t, w, l, "a", 0, r, nil)
+	b, bb := attached(t, w, l, "a", 1, r, nil)
+	ab.source.dense(batch.None, 3)
+	wishes := []wish{}
+	for _, p := range []*partition{a, b} {
+		x, _, ok := p.wish(r)
+		require.True(t, ok)
+		wishes = append(wishes, x)
+	}
+	data := ab.source.fetch(0, 1000).records
+	res := &wire.FetchResult{Partitions: []wire.FetchedPartition{
+		{Topic: "a", Partition: 0, HighWatermark: 3, LastStable: 3, Records: data},
+		{Topic: "a", Partition: 1, HighWatermark: 9, LastStable: 9},
+		{Topic: "other", Partition: 1, Code: 3},
+	}}
+	require.Equal(t, len(data), r.hand(wishes, res))
+	require.EqualValues(t, 3, a.core.queue.position)
+	require.EqualValues(t, len(data), l.buffered.Load())
+	require.EqualValues(t, 0, b.core.queue.position, "no room in the answer: nothing may be concluded")
+	for i := range data {
+		data[i] = 0xff // the buffer is used again
+	}
+	it, ok := a.core.send(0, 1)
+	require.True(t, ok)
+	require.NoError(t, it.bytes.Check())
+
+	r.hand(wishes[1:], &wire.FetchResult{Partitions: []wire.FetchedPartition{{Topic: "a", Partition: 1, HighWatermark: 9, LastStable: 9}}})
+	require.EqualValues(t, 9, b.core.queue.position, "it came first, and there was nothing")
+	_ = bb
+
+	b.life++
+	r.hand(wishes[1:], &wire.FetchResult{Partitions: []wire.FetchedPartition{{Topic: "a", Partition: 1, Code: 1}}})
+	require.Nil(t, b.beyond, "an answer of a former life")
+	x, _, _ := b.wish(r)
+	r.hand([]wish{x}, &wire.FetchResult{Partitions: []wire.FetchedPartition{{Topic: "a", Partition: 1, Code: 1}}})
+	require.EqualValues(t, 9, *b.beyond)
+	require.Nil(t, b.reader, "a partition in error leaves the reader")
+	require.Greater(t, b.fetchAfter, w.now())
+	_, _, ok = b.wish(r)
+	require.False(t, ok)
+	a.leave(r)
+	require.Nil(t, a.reader)
+	require.Empty(t, r.parts)
+}
+
+func TestStreamCollects(t *testing.T) {
+	w := idleWorker(t, func(c *Config) { c.RequestBytes = 500 })
+	l := idleLink(w)
+	s := &stream{link: l, broker: 1, wake: make(chan struct{}, 1), queued: map[*partition]bool{}}
+	var parts []*partition
+	for i := range int32(4) {
+		p, b := attached(t, w, l, "a", 3-i, nil, s)
+		b.source.dense(batch.None, 5)
+		p.core.fetched(0, b.source.fetch(0, 1000))
+		s.ready(p)
+		s.ready(p) // once is enough
+		parts = append(parts, p)
+	}
+	require.Len(t, s.queue, 4)
+	require.Empty(t, s.collect(0), "not within the lease")
+	require.Len(t, s.queue, 4, "but later")
+	got := s.collect(w.now() + time.Hour)
+	require.Len(t, got, 3, "until the request is full")
+	require.Equal(t, []int32{1, 2, 3}, []int32{got[0].p.key.Partition, got[1].p.key.Partition, got[2].p.key.Partition})
+	require.Equal(t, "a-copy", got[0].topic)
+	s.remove(parts[3])
+	require.Empty(t, s.collect(w.now()+time.Hour))
+
+	res := &wire.ProduceResult{Partitions: []wire.ProducedPartition{
+		{Topic: "a-copy", Partition: 1, Base: 0},
+		{Topic: "a-copy", Partition: 2, Code: 87, Records: []wire.RecordError{{Index: 1, Message: "no key"}}},
+	}}
+	s.hand(got, res, nil)
+	by := map[int32]*core{}
+	for _, p := range parts {
+		by[p.key.Partition] = p.core
+	}
+	require.EqualValues(t, 5, by[1].records)
+	require.Equal(t, halted, by[2].phase)
+	require.Contains(t, by[2].stop.reason, "no key")
+	require.Equal(t, rechecking, by[3].phase, "what is not answered is in doubt")
+	require.Equal(t, "message", messageOf(wire.ProducedPartition{Message: "message", Records: []wire.RecordError{{Message: "x"}}}))
+}
+
+func TestStreamHandsErrorsOut(t *testing.T) {
+	var doubts []string
+	w := idleWorker(t, func(c *Config) {
+		c.Hooks.Doubt = func(k events.CopyKey, why string) { doubts = append(doubts, k.String()+": "+why) }
+	})
+	l := idleLink(w)
+	s := &stream{link: l, broker: 1, wake: make(chan struct{}, 1), queued: map[*partition]bool{}}
+	p, b := attached(t, w, l, "a", 0, nil, s)
+	b.source.dense(batch.None, 5)
+	p.core.fetched(0, b.source.fetch(0, 1000))
+	s.ready(p)
+	got := s.collect(w.now() + time.Hour)
+	s.hand(got, nil, errors.New("reset"))
+	require.Equal(t, []string{"m/a/0: no answer: reset"}, doubts)
+	require.Nil(t, p.stream, "it goes back to the keeper")
+	s.hand(got, nil, errors.New("again"))
+	require.Len(t, doubts, 1)
+}
+
+func TestOrderOfAPartition(t *testing.T) {
+	w := idleWorker(t, nil)
+	l := idleLink(w)
+	with := func(position int64, edit func(*job)) job {
+		j := job{Directive: events.Directive{Position: position, Migration: "m", AtLeast: "0.1", Copy: &events.CopyOrder{Run: true, Topic: "a", TargetTopic: "a-copy", Partitions: 4}}}
+		if edit != nil {
+			edit(&j)
+		}
+		return j
+	}
+	t.Run("pause and resume", func(t *testing.T) {
+		p, _ := attached(t, w, l, "a", 0, &reader{wake: make(chan struct{}, 1)}, nil)
+		p.order(with(8, func(j *job) { j.paused = true }), true)
+		require.True(t, p.core.paused)
+		require.Nil(t, p.reader)
+		p.order(with(9, nil), true)
+		require.False(t, p.core.paused)
+		task, _ := p.next()
+		require.NotNil(t, task, "it is attached again")
+	})
+	t.Run("not wanted any more", func(t *testing.T) {
+		p, _ := attached(t, w, l, "a", 0, nil, nil)
+		p.order(job{}, false)
+		require.True(t, p.core.paused)
+	})
+	t.Run("an older or equal order does not restart", func(t *testing.T) {
+		p, _ := attached(t, w, l, "a", 0, nil, nil)
+		p.core.halt(CodeFailed, 1, 2, "because")
+		p.order(with(7, nil), true)
+		require.False(t, p.again)
+		require.Equal(t, PartitionStatus{Key: p.key, Phase: "halted", Code: CodeFailed, Reason: "because"}, p.status())
+	})
+	t.Run("a newer one restarts what is halted, once nothing is on its way", func(t *testing.T) {
+		p, b := attached(t, w, l, "a", 0, nil, nil)
+		b.source.dense(batch.None, 2)
+		b.fetch()
+		it, _ := p.core.send(0, 1)
+		p.core.halt(CodeFailed, 1, 2, "because")
+		p.order(with(8, nil), true)
+		task, d := p.next()
+		require.Nil(t, task)
+		require.Less(t, d, time.Second)
+		p.core.answered(it, answer{})
+		task, _ = p.next()
+		require.NotNil(t, task)
+		require.Equal(t, claiming, p.core.phase)
+		require.Equal(t, 1, p.life)
+	})
+	t.Run("another target restarts, too", func(t *testing.T) {
+		p, _ := attached(t, w, l, "a", 0, nil, nil)
+		p.order(with(8, func(j *job) { j.Copy.TargetTopicID = "ff" }), true)
+		require.True(t, p.again)
+		p.next()
+		require.Equal(t, claiming, p.core.phase)
+	})
+	t.Run("a later release is needed", func(t *testing.T) {
+		p, _ := attached(t, w, l, "a", 0, nil, nil)
+		p.order(with(8, func(j *job) { j.tooNew, j.paused = true, true }), true)
+		task, _ := p.next()
+		require.Nil(t, task)
+	})
+}
+
+func TestDenialsAreBornForAWhile(t *testing.T) {
+	w := idleWorker(t, func(c *Config) { c.Patience = time.Minute })
+	p, _ := attached(t, w, idleLink(w), "a", 0, nil, nil)
+	denied := onTarget(&cluster.Error{Code: 29})
+	require.Positive(t, p.failed(denied))
+	require.Equal(t, copying, p.core.phase)
+	d := p.denied[targetSide]
+	d.since -= 2 * time.Minute
+	p.denied[targetSide] = d
+	p.failed(onSource(&cluster.Error{Code: 29}))
+	p.failed(fmt.Errorf("control: %w", &cluster.Error{Code: 29}))
+	require.Equal(t, copying, p.core.phase, "the other side, or the control cluster")
+	p.failed(denied)
+	require.Equal(t, halted, p.core.phase)
+	require.Equal(t, CodeUnauthorized, p.core.stop.code)
+
+	p, _ = attached(t, w, idleLink(w), "a", 0, nil, nil)
+	p.denied[sourceSide] = denial{since: -time.Hour, last: -time.Hour} // long ago
+	p.failed(onSource(&cluster.Error{Code: 29}))
+	require.Equal(t, copying, p.core.phase)
+}
+
+func TestBackoff(t *testing.T) {
+	for failures, limit := range map[int]time.Duration{0: 50 * time.Millisecond, 1: 50 * time.Millisecond, 2: 100 * time.Millisecond, 5: 800 * time.Millisecond, 50: 5 * time.Second} {
+		for range 50 {
+			d := backoff(failures)
+			require.LessOrEqual(t, d, limit)
+			require.GreaterOrEqual(t, d, limit/2)
+		}
+	}
+}
+
+func TestTopicIdentity(t *testing.T) {
+	w := idleWorker(t, nil)
+	l := idleLink(w)
+	p, _ := attached(t, w, l, "a", 0, nil, nil)
+	id := [16]byte{1, 2}
+	const hexID = "01020000000000000000000000000000"
+	require.Empty(t, p.mismatch(l, "a", hexID, cluster.Topic{ID: id}, true))
+	require.Empty(t, p.mismatch(l, "a", "", cluster.Topic{ID: id}, true), "the directive does not say")
+	require.Empty(t, p.mismatch(l, "a", hexID, cluster.Topic{}, true), "the broker does not say")
+	require.Contains(t, p.mismatch(l, "a", hexID, cluster.Topic{ID: [16]byte{9}}, true), "was deleted and created again: it had the id 0102")
+	for range patience - 1 {
+		require.Empty(t, p.mismatch(l, "a", hexID, cluster.Topic{}, false))
+	}
+	require.Empty(t, p.mismatch(l, "a", hexID, cluster.Topic{ID: id}, true), "it was there after all")
+	for range patience - 1 {
+		require.Empty(t, p.mismatch(l, "a", hexID, cluster.Topic{}, false))
+	}
+	require.Contains(t, p.mismatch(l, "a", hexID, cluster.Topic{}, false), "is not on cluster")
+}
+
+func TestPublisherWaitsForTheInterval(t *testing.T) {
+	w := idleWorker(t, nil)
+	p, b := attached(t, w, idleLink(w), "a", 0, nil, nil)
+	p.core.publishEvery = time.Hour
+	pub := w.publisher
+	pub.mark(p)
+	due, _ := pub.due()
+	require.Empty(t, due)
+	require.Empty(t, pub.dirty, "clean partitions are forgotten")
+	b.source.dense(batch.None, 2)
+	b.fetch()
+	it, a, _ := b.send()
+	p.core.answered(it, a)
+	p.follow()
+	due, wait := pub.due()
+	require.Empty(t, due, "not so soon after the first block")
+	require.Greater(t, wait, time.Minute)
+	p.core.publishEvery = 0
+	due, _ = pub.due()
+	require.Equal(t, []*partition{p}, due)
+	_, ok := p.publication(true)
+	require.True(t, ok)
+	_, ok = p.publication(true)
+	require.False(t, ok, "one at a time")
+	due, wait = pub.due()
+	require.Empty(t, due)
+	require.LessOrEqual(t, wait, time.Millisecond)
+}
+
+func TestProgressOfAPartition(t *testing.T) {
+	w := idleWorker(t, nil)
+	p, b := attached(t, w, idleLink(w), "a", 0, nil, nil)
+	_, ok := p.progress()
+	require.False(t, ok, "nothing was fetched yet")
+	b.source.dense(batch.None, 2)
+	b.run()
+	got, ok := p.progress()
+	require.True(t, ok)
+	require.Equal(t, []int64{2, 2, 2}, []int64{got.Watermark, got.HighWatermark, got.Records})
+	require.Equal(t, "w", got.Worker)
+	_, ok = p.progress()
+	require.False(t, ok, "nothing has moved")
+	p.reportedAt -= repeatProgress
+	_, ok = p.progress()
+	require.True(t, ok, "from time to time it is repeated")
+}
+
+func TestStreamsKeepTheirPartitions(t *testing.T) {
+	w := idleWorker(t, func(c *Config) { c.Streams = 3 })
+	l := idleLink(w)
+	ctx, cancel := context.WithCancel(context.Background())
+	seen := map[*stream]bool{}
+	for i := range int32(50) {
+		s := l.stream(ctx, 1, "a", i)
+		require.Same(t, s, l.stream(ctx, 1, "a", i))
+		require.NotSame(t, s, l.stream(ctx, 2, "a", i))
+		seen[s] = true
+	}
+	require.Len(t, seen, 3)
+	r := l.reader(ctx, 1)
+	require.Same(t, r, l.reader(ctx, 1))
+	cancel()
+	w.links.wait()
+}
