@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +34,9 @@ type result struct {
 func (b *bench) portage(args ...string) result {
 	b.t.Helper()
 	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(b.t.Context(), b.programs.portage, args...)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, b.programs.portage, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, &out, &complaints
 	err := cmd.Run()
 	var exit *exec.ExitError
