@@ -29,7 +29,7 @@ func onKafka(t *testing.T, parts int32) (*env, []*realkafka.Cluster) {
 	return newEnvAt(t, parts, source, target), all
 }
 
-// TestRealSwitch is TestSwitch on Apache Kafka, with 8 instances and 64 partitions: the size for which DESIGN states the pause.
+// TestRealSwitch is TestSwitch on Apache Kafka, with 8 instances and 64 partitions.
 func TestRealSwitch(t *testing.T) {
 	const instances, parts = 8, 64
 	e, _ := onKafka(t, parts)

@@ -13,7 +13,7 @@ type Type string
 // Class says what an event is good for and how it is judged.
 type Class string
 
-// The classes of DESIGN's "Commands and decisions" rule.
+// The classes: how an event is judged, and whether it moves its stream's version.
 const (
 	Command         Class = "command"         // asked for by a person or a policy; carries expects
 	Decision        Class = "decision"        // fixed by an orchestrator on evidence; carries expects

@@ -121,7 +121,7 @@ func TestOneOfTwoConflictingDecisions(t *testing.T) {
 	require.NotEmpty(t, Judge(commit, ReadersAxis, decision, after), "nor with the version guessed right: the phase protects")
 }
 
-// plainJudge is Judge written down from DESIGN §4 without tables of its own.
+// plainJudge is Judge written down without tables of its own.
 func plainJudge(k Kind, a Axis, e Event, s Standing) bool {
 	if k.Class == Command || k.Class == Decision {
 		if e.Expects == nil || *e.Expects != s.Version {

@@ -10,7 +10,7 @@ import (
 // proveDrain fixes the offsets at which the source group stands still. No
 // offset may lie below what an instance has committed (somebody has set the
 // group back) or above what all instances have processed (records would be
-// skipped): DESIGN §9, point 4.
+// skipped): ARCHITECTURE.md, consumer switch, point 5.
 func (s *step) proveDrain(b events.DrainProven) string {
 	if s.group.SourceGuard.MemberID == "" {
 		return "the guard does not hold the group on the source"

@@ -85,7 +85,7 @@ func TestEveryoneIsNamed(t *testing.T) {
 	require.Equal(t, "strangers: who (i-1); not acknowledged: fresh, late; dead, not expired yet: dead, dead-2; claimed by two processes: twice", a.Why())
 }
 
-// dumbAcked asks the question of DESIGN §9 word by word.
+// dumbAcked asks the question word by word.
 func dumbAcked(q Question, m Member) bool {
 	var who []string
 	for _, k := range q.Acks {

@@ -146,7 +146,7 @@ func drainedAcks(g *fsm.Group) (acks []roster.Ack) {
 
 // readyToHold says whom the hold can be ordered for, or why not yet: every
 // member of the source is the guard or has prepared, and there is one at
-// least. DESIGN §9, point 3.
+// least. ARCHITECTURE.md, consumer switch, point 3.
 func readyToHold(g *fsm.Group, s snapshot) (members []string, why string) {
 	if why := s.usable(); why != "" {
 		return nil, why
@@ -167,7 +167,7 @@ func readyToHold(g *fsm.Group, s snapshot) (members []string, why string) {
 	return members, ""
 }
 
-// standsStill says why the source group may still move: DESIGN §9, point 4.
+// standsStill says why the source group may still move: ARCHITECTURE.md, consumer switch, point 4.
 func standsStill(g *fsm.Group, s snapshot) string {
 	if why := s.usable(); why != "" {
 		return why
@@ -252,7 +252,7 @@ func cutOf(g *fsm.Group, maps copies, logStarts map[string]map[int32]int64) (cut
 }
 
 // settled says on what evidence a committed switch is over, or why it is not:
-// DESIGN §9, point 8.
+// ARCHITECTURE.md, consumer switch, point 9.
 func settled(g *fsm.Group, source, target snapshot, committed, ends map[string]map[int32]int64) (evidence, why string) {
 	if why := target.usable(); why != "" {
 		return "", "target: " + why

@@ -18,7 +18,7 @@ const retentionMargin = 24 * time.Hour
 
 // copyingConfigs are the settings that a target topic has while it is copied:
 // nothing is compacted or deleted by size there, bytes stay as they were sent,
-// times stay the records' own. DESIGN §8, "While copying".
+// times stay the records' own.
 func copyingConfigs(source map[string]string) map[string]string {
 	out := make(map[string]string)
 	maps.Copy(out, finalConfigs(source))

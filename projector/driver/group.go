@@ -149,7 +149,7 @@ func (s *readers) expire(ctx context.Context, why string) (time.Duration, error)
 }
 
 // proveDrain proves that the source group stands still and fixes its offsets:
-// DESIGN §9, point 4.
+// ARCHITECTURE.md, consumer switch, point 4.
 func (s *readers) proveDrain(ctx context.Context) (time.Duration, error) {
 	if !s.d.pub.published(s.mig.Source.ID, events.ToGroup(s.g.Group), s.g.PhaseAt) {
 		return s.expire(ctx, "the hold is not published yet")

@@ -15,7 +15,7 @@ import (
 )
 
 // createTopic makes the target topic stand there as it is to be while it is
-// copied: DESIGN §8, "While copying".
+// copied.
 func (w *work) createTopic(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
 	mem := w.d.recall(w.it, t.Copy, 0)
 	stands, err := w.ensureTopic(ctx, t)

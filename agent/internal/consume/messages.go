@@ -199,7 +199,7 @@ const (
 )
 
 // MayStart is the fetch rule, as asked before every single record: the lane is open, and the last heartbeat answered 0 in the
-// lane's own generation was sent less than min(session, rebalance timeout) ago. Clocks are monotonic (DESIGN §9).
+// lane's own generation was sent less than min(session, rebalance timeout) ago. Clocks are monotonic.
 func MayStart(l Lane, open bool, lease group.Lease, now time.Time) bool {
 	return open && lease.Generation == l.Generation && lease.Holds(now)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// simBroker is a group coordinator and the logs of one cluster, with the rules of KAFKA.md "Groups": two-phase rebalance, doors
+// simBroker is a group coordinator and the logs of one cluster, as measured on brokers: two-phase rebalance, doors
 // by protocol name, sessions, which commits are accepted when. One group.
 type simBroker struct {
 	w       *world
