@@ -193,13 +193,13 @@ func transactions(ctx context.Context, f *facts) (out []Finding, err error) {
 		if err != nil {
 			return out, err
 		}
-		// The stable offset is read first: what is written between the two reads
-		// looks like an open transaction, which is no more than a warning.
-		stable, err := offsets(ctx, f.Source, t, cluster.Stable)
+		// The high watermark is read first: what is written between the two reads
+		// must not look like an open transaction.
+		latest, err := offsets(ctx, f.Source, t, cluster.Latest)
 		if err != nil {
 			return out, err
 		}
-		latest, err := offsets(ctx, f.Source, t, cluster.Latest)
+		stable, err := offsets(ctx, f.Source, t, cluster.Stable)
 		if err != nil {
 			return out, err
 		}
