@@ -26,21 +26,21 @@ func closedDoor(b *bench) {
 	desk := b.produce("desk-0", producers{topics: names(topics), rate: 40})
 	b.reading(g.Name)
 	serving := b.serve("", "--no-worker")
-	b.do("create", "-f", b.plan("d", names(topics), []string{g.Name}, "quiet: 300ms, silent: 30s"))
-	b.do("start", "d")
-	b.approvable("d")
+	b.do("create", "-f", b.plan("door", names(topics), []string{g.Name}, "quiet: 300ms, silent: 30s"))
+	b.do("start", "door")
+	b.approvable("door")
 	serving.stop()
 
-	b.do("switch", "readers", "d", g.Name) // nobody acts on it yet
+	b.do("switch", "readers", "door", g.Name) // nobody acts on it yet
 	early := b.knock(g)
 	b.eventually("the stranger to be a member", func() bool { return early.handler.Handled() > 0 })
 	serving = b.serve("", "--no-worker")
 	b.until("the switch to be aborted", func(v *projector.View) bool {
-		row, ok := v.Group("d", g.Name)
+		row, ok := v.Group("door", g.Name)
 		return ok && row.Abort != nil && row.Abort.Epoch == row.Standing.Epoch
 	})
 	b.view(func(v *projector.View) {
-		row, _ := v.Group("d", g.Name)
+		row, _ := v.Group("door", g.Name)
 		require.Equal(b.t, events.PhaseOnSource, row.Readers)
 		require.Equal(b.t, "stranger", row.Abort.Code, row.Abort.Reason)
 		b.t.Logf("aborted (%s): %s", row.Abort.Code, row.Abort.Reason)
@@ -49,32 +49,32 @@ func closedDoor(b *bench) {
 	serving.stop()
 
 	serving = b.serve("before:HoldOrdered", "--no-worker")
-	b.do("switch", "readers", "d", g.Name)
+	b.do("switch", "readers", "door", g.Name)
 	b.eventually("all to be prepared", func() bool { return !serving.alive() })
 	serving.killedItself("before:HoldOrdered")
 	late := b.knock(g)
 	late.isRefused(b, 3)
 	serving = b.serve("", "--no-worker")
-	b.insisting("d", g.Name)
+	b.insisting("door", g.Name)
 	b.until("the source group to be sealed", func(v *projector.View) bool {
-		row, ok := v.Group("d", g.Name)
+		row, ok := v.Group("door", g.Name)
 		return ok && row.SourceGuard.Exclusive
 	})
 	late.isRefused(b, 3)
 	late.stop(b)
 	require.Zero(b.t, late.handler.Handled(), "the stranger got records after the group was closed")
 
-	b.approve("d", events.StepWriters)
+	b.approve("door", events.StepWriters)
 	b.until("producers may move", func(v *projector.View) bool {
-		row, ok := v.Topic("d", "rooms")
+		row, ok := v.Topic("door", "rooms")
 		return ok && row.Writers == events.PhaseRolling
 	})
 	desk.stop()
 	b.drained(topics, []oracle.Group{g})
-	b.approve("d", events.StepFinish)
-	b.phase("d", events.PhaseFinished)
-	b.judge("d", verdict{topics: topics, groups: []oracle.Group{g}})
-	b.replayed("d")
+	b.approve("door", events.StepFinish)
+	b.phase("door", events.PhaseFinished)
+	b.judge("door", verdict{topics: topics, groups: []oracle.Group{g}})
+	b.replayed("door")
 	serving.stop()
 }
 
