@@ -37,7 +37,8 @@ func (w *work) awaitRollout(ctx context.Context, t *fsm.Topic) (time.Duration, e
 	}
 	policy := w.mig.Plan.Policy
 	still := mem.still.observe(time.Now(), ends)
-	for _, p := range onSource(t) {
+	if left := onSource(t); len(left) > 0 {
+		p := left[0]
 		if still >= time.Duration(policy.SilentMillis)*time.Millisecond {
 			return w.onTopic(ctx, t, events.WritersAxis, events.ProducerLeft{Incarnation: p.Incarnation, Silent: true})
 		}
