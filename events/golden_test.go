@@ -95,8 +95,8 @@ func TestGoldenEvents(t *testing.T) {
 // TestGoldenValues: the same for directives, marks, blocks, claims and progress.
 func TestGoldenValues(t *testing.T) {
 	at := CopyKey{"orders-eu", "orders", 3}
-	block := Block{ProducerID: 9, Epoch: 2, Number: 1, Runs: []byte{1, 2}, Watermark: 5, TargetEnd: 4, Sequence: 3}
-	claim := Claim{ProducerID: 9, Epoch: 2, Owner: "w-1", Nonce: "9f3a41c2"}
+	block := Block{OwnerEpoch: 4, ProducerID: 9, ProducerEpoch: 2, Number: 1, Runs: []byte{1, 2}, Watermark: 5, TargetEnd: 4, Sequence: 3}
+	claim := Claim{OwnerEpoch: 4, ProducerID: 9, ProducerEpoch: 2, Owner: "w-1", Nonce: "9f3a41c2"}
 	type value struct {
 		key    string
 		of     any

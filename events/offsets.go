@@ -40,27 +40,32 @@ func ParseCopyKey(s string) (CopyKey, error) {
 }
 
 // Claim records, before its first use, the lineage under which an owner writes
-// one target partition. Its record key is CopyKey/claim/EPOCH/NONCE; Claim.Key
-// builds it. A claim is
-// void if another claim of the same producer id and epoch precedes it.
+// one target partition. Its record key is CopyKey/claim/OWNER-EPOCH/NONCE;
+// Claim.Key builds it. A claim is void if one of the same owner epoch precedes
+// it.
 type Claim struct {
-	// ProducerID and Epoch are written in every batch of this owner; each owner
-	// raises the epoch by one and starts at sequence 0, so brokers refuse the
-	// former owner (error 47).
-	ProducerID int64  `json:"producer_id"`
-	Epoch      int16  `json:"epoch"`
-	Owner      string `json:"owner"`
+	// OwnerEpoch numbers the owners of the partition from 0; each claims the one
+	// above the last that counts. Unlike the producer epoch it never starts again.
+	OwnerEpoch int32 `json:"owner_epoch"`
+	// ProducerID and ProducerEpoch are written in every batch of this owner; each
+	// owner raises the producer epoch by one and starts at sequence 0, so brokers
+	// refuse the former owner (error 47). The last producer epoch is followed by
+	// a fresh producer id.
+	ProducerID    int64  `json:"producer_id"`
+	ProducerEpoch int16  `json:"producer_epoch"`
+	Owner         string `json:"owner"`
 	// Nonce repeats the key's, so that the owner knows its own record.
 	Nonce string `json:"nonce"`
 }
 
 // Block is a stretch of the offset map of one partition, published by one
-// owner. Its record key is CopyKey/PRODUCER-EPOCH.NUMBER: an owner overwrites
-// only its own blocks, so a late zombie cannot take a successor's away.
+// owner. Its record key is CopyKey/OWNER-EPOCH.NUMBER: an owner overwrites only
+// its own blocks, so a late zombie cannot take a successor's away.
 type Block struct {
-	// Owner's lineage.
-	ProducerID int64 `json:"producer_id"`
-	Epoch      int16 `json:"epoch"`
+	// OwnerEpoch, ProducerID and ProducerEpoch are those of the owner's claim.
+	OwnerEpoch    int32 `json:"owner_epoch"`
+	ProducerID    int64 `json:"producer_id"`
+	ProducerEpoch int16 `json:"producer_epoch"`
 	// Number counts the owner's blocks from 0; a block grows until it is full
 	// and is then never written again.
 	Number int `json:"number"`
@@ -79,15 +84,15 @@ type Block struct {
 type OffsetsKey struct {
 	Copy CopyKey
 	// Claim is true for a claim, with its Nonce; otherwise Number is a block's.
-	Claim  bool
-	Epoch  int16
-	Nonce  string
-	Number int
+	Claim      bool
+	OwnerEpoch int32
+	Nonce      string
+	Number     int
 }
 
 // String joins the key's parts with slashes.
 func (k OffsetsKey) String() string {
-	epoch := strconv.Itoa(int(k.Epoch))
+	epoch := strconv.Itoa(int(k.OwnerEpoch))
 	if k.Claim {
 		return k.Copy.String() + "/claim/" + epoch + "/" + k.Nonce
 	}
@@ -97,7 +102,7 @@ func (k OffsetsKey) String() string {
 // ParseOffsetsKey reads a record key of portage.offsets.
 func ParseOffsetsKey(s string) (OffsetsKey, error) {
 	bad := func() (OffsetsKey, error) {
-		return OffsetsKey{}, fmt.Errorf("offsets key %q: want migration/topic/partition/epoch.block or …/claim/epoch/nonce", s)
+		return OffsetsKey{}, fmt.Errorf("offsets key %q: want migration/topic/partition/owner-epoch.block or …/claim/owner-epoch/nonce", s)
 	}
 	parts := strings.Split(s, "/")
 	if len(parts) != 4 && len(parts) != 6 {
@@ -108,19 +113,19 @@ func ParseOffsetsKey(s string) (OffsetsKey, error) {
 		return bad()
 	}
 	if len(parts) == 6 {
-		epoch, ok := digits(parts[4], 16)
+		epoch, ok := digits(parts[4], 32)
 		if !ok || parts[3] != "claim" || parts[5] == "" {
 			return bad()
 		}
-		return OffsetsKey{Copy: copyKey, Claim: true, Epoch: int16(epoch), Nonce: parts[5]}, nil
+		return OffsetsKey{Copy: copyKey, Claim: true, OwnerEpoch: int32(epoch), Nonce: parts[5]}, nil
 	}
 	left, right, _ := strings.Cut(parts[3], ".")
-	epoch, ok1 := digits(left, 16)
+	epoch, ok1 := digits(left, 32)
 	number, ok2 := digits(right, 32)
 	if !ok1 || !ok2 {
 		return bad()
 	}
-	return OffsetsKey{Copy: copyKey, Epoch: int16(epoch), Number: int(number)}, nil
+	return OffsetsKey{Copy: copyKey, OwnerEpoch: int32(epoch), Number: int(number)}, nil
 }
 
 // Progress is a worker's latest report on one partition. It is telemetry: it

@@ -82,7 +82,7 @@ func DecodeBlock(key, value []byte) (OffsetsKey, Block, error) {
 		f = b.check()
 	}
 	if f == nil && b.Key(k.Copy) != k {
-		f = refuse(RefusedKey, "the record key %s stands over block %d of epoch %d", quote(key), b.Number, b.Epoch)
+		f = refuse(RefusedKey, "the record key %s stands over block %d of owner epoch %d", quote(key), b.Number, b.OwnerEpoch)
 	}
 	if f != nil {
 		return OffsetsKey{}, Block{}, f.refusal(false)
@@ -112,7 +112,7 @@ func DecodeClaim(key, value []byte) (OffsetsKey, Claim, error) {
 		f = c.check()
 	}
 	if f == nil && c.Key(k.Copy) != k {
-		f = refuse(RefusedKey, "the record key %s stands over a claim of epoch %d with nonce %s", quote(key), c.Epoch, quote(c.Nonce))
+		f = refuse(RefusedKey, "the record key %s stands over a claim of owner epoch %d with nonce %s", quote(key), c.OwnerEpoch, quote(c.Nonce))
 	}
 	if f != nil {
 		return OffsetsKey{}, Claim{}, f.refusal(false)
@@ -180,12 +180,17 @@ func decodeValue[V any](value []byte, sh *shape) (V, *fault) {
 func (m Mark) check() *fault { return atLeast(0, "position", m.Position) }
 
 func (b Block) check() *fault {
-	return firstFault(atLeast(0, "producer_id", b.ProducerID), atLeast(0, "epoch", int64(b.Epoch)), atLeast(0, "number", int64(b.Number)),
+	return firstFault(ownerFault(b.OwnerEpoch, b.ProducerID, b.ProducerEpoch), atLeast(0, "number", int64(b.Number)),
 		atLeast(0, "watermark", b.Watermark), atLeast(0, "target_end", b.TargetEnd), atLeast(0, "sequence", int64(b.Sequence)))
 }
 
+// ownerFault checks what claims and blocks say of their owner.
+func ownerFault(ownerEpoch int32, producerID int64, producerEpoch int16) *fault {
+	return firstFault(atLeast(0, "owner_epoch", int64(ownerEpoch)), atLeast(0, "producer_id", producerID), atLeast(0, "producer_epoch", int64(producerEpoch)))
+}
+
 func (c Claim) check() *fault {
-	f := firstFault(atLeast(0, "producer_id", c.ProducerID), atLeast(0, "epoch", int64(c.Epoch)))
+	f := ownerFault(c.OwnerEpoch, c.ProducerID, c.ProducerEpoch)
 	switch {
 	case f != nil:
 		return f
@@ -223,12 +228,12 @@ func firstFault(fs ...*fault) *fault {
 
 // Key is the block's record key.
 func (b Block) Key(k CopyKey) OffsetsKey {
-	return OffsetsKey{Copy: k, Epoch: b.Epoch, Number: b.Number}
+	return OffsetsKey{Copy: k, OwnerEpoch: b.OwnerEpoch, Number: b.Number}
 }
 
 // Key is the claim's record key.
 func (c Claim) Key(k CopyKey) OffsetsKey {
-	return OffsetsKey{Copy: k, Claim: true, Epoch: c.Epoch, Nonce: c.Nonce}
+	return OffsetsKey{Copy: k, Claim: true, OwnerEpoch: c.OwnerEpoch, Nonce: c.Nonce}
 }
 
 // digits reads a whole number from 0 in its one decimal spelling: a key that

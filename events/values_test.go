@@ -105,8 +105,8 @@ func TestGroupOrderOfLongNames(t *testing.T) {
 func TestStrictValues(t *testing.T) {
 	directive := orders()["pool"]
 	at := CopyKey{"orders-eu", "orders", 3}
-	block := Block{ProducerID: 9, Epoch: 2, Number: 1, Runs: []byte{1, 2}, Watermark: 5, TargetEnd: 4, Sequence: 3}
-	claim := Claim{ProducerID: 9, Epoch: 2, Owner: "w", Nonce: "n"}
+	block := Block{OwnerEpoch: 4, ProducerID: 9, ProducerEpoch: 2, Number: 1, Runs: []byte{1, 2}, Watermark: 5, TargetEnd: 4, Sequence: 3}
+	claim := Claim{OwnerEpoch: 4, ProducerID: 9, ProducerEpoch: 2, Owner: "w", Nonce: "n"}
 	progress := Progress{Worker: "w", Watermark: 5, HighWatermark: 9, Records: 5, Bytes: 500, AtMillis: 1}
 	must := func(value []byte, err error) []byte {
 		require.NoError(t, err)
@@ -156,13 +156,13 @@ func TestStrictValues(t *testing.T) {
 func TestValuesThatCannotBe(t *testing.T) {
 	at := CopyKey{"orders-eu", "orders", 3}
 	for _, b := range []Block{
-		{ProducerID: -1}, {Epoch: -1}, {Number: -1}, {Watermark: -1}, {TargetEnd: -1}, {Sequence: -1},
+		{OwnerEpoch: -1}, {ProducerID: -1}, {ProducerEpoch: -1}, {Number: -1}, {Watermark: -1}, {TargetEnd: -1}, {Sequence: -1},
 	} {
 		_, err := EncodeBlock(b)
 		require.ErrorContains(t, err, "want a number from 0, have -1")
 	}
 	for _, c := range []Claim{
-		{ProducerID: -1, Owner: "w", Nonce: "n"}, {Epoch: -1, Owner: "w", Nonce: "n"}, {Nonce: "n"}, {Owner: "w"}, {Owner: "w", Nonce: "a/b"},
+		{OwnerEpoch: -1, Owner: "w", Nonce: "n"}, {ProducerID: -1, Owner: "w", Nonce: "n"}, {ProducerEpoch: -1, Owner: "w", Nonce: "n"}, {Nonce: "n"}, {Owner: "w"}, {Owner: "w", Nonce: "a/b"},
 	} {
 		_, err := EncodeClaim(c)
 		require.ErrorContains(t, err, RefusedControlRecord)
@@ -178,14 +178,14 @@ func TestValuesThatCannotBe(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(value), `"runs":""`, "no runs are no null")
 	_, _, err = DecodeBlock([]byte(Block{Number: 2}.Key(at).String()), value)
-	require.ErrorContains(t, err, "stands over block 1 of epoch 0")
+	require.ErrorContains(t, err, "stands over block 1 of owner epoch 0")
 	_, _, err = DecodeBlock([]byte(Claim{Nonce: "n"}.Key(at).String()), value)
 	require.ErrorContains(t, err, RefusedKey)
 	value, err = EncodeClaim(Claim{Owner: "w", Nonce: "n"})
 	require.NoError(t, err)
 	_, _, err = DecodeClaim([]byte(Claim{Nonce: "o"}.Key(at).String()), value)
 	require.ErrorContains(t, err, `nonce "n"`)
-	_, _, err = DecodeClaim([]byte(Claim{Nonce: "n", Epoch: 1}.Key(at).String()), value)
+	_, _, err = DecodeClaim([]byte(Claim{Nonce: "n", OwnerEpoch: 1}.Key(at).String()), value)
 	require.ErrorContains(t, err, RefusedKey)
 
 	value, err = EncodeDirective(orders()["pool"])
@@ -197,7 +197,7 @@ func TestValuesThatCannotBe(t *testing.T) {
 }
 
 func TestLargestNumbersSurvive(t *testing.T) {
-	b := Block{ProducerID: math.MaxInt64, Epoch: math.MaxInt16, Number: math.MaxInt32, Runs: []byte{}, Watermark: math.MaxInt64, TargetEnd: math.MaxInt64, Sequence: math.MaxInt32}
+	b := Block{OwnerEpoch: math.MaxInt32, ProducerID: math.MaxInt64, ProducerEpoch: math.MaxInt16, Number: math.MaxInt32, Runs: []byte{}, Watermark: math.MaxInt64, TargetEnd: math.MaxInt64, Sequence: math.MaxInt32}
 	k := b.Key(CopyKey{"m", "t", math.MaxInt32})
 	value, err := EncodeBlock(b)
 	require.NoError(t, err)

@@ -93,7 +93,7 @@ func (p *partition) publishedMap(ctx context.Context) (offsetmap.Map, error) {
 	if err != nil {
 		return offsetmap.Map{}, fmt.Errorf("load the offset map: %w", err)
 	}
-	m, err := mergeBlocks(readLineage(l.Claims), l.Blocks)
+	m, err := mergeBlocks(l.Blocks)
 	if err != nil {
 		return m, fmt.Errorf("merge the offset map: %w", err)
 	}

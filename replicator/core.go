@@ -188,13 +188,14 @@ func (c *core) take(now time.Duration, force bool) (publication, bool) {
 		return publication{}, false
 	}
 	b, version := c.ledger.take()
-	b.ProducerID, b.Epoch = c.claims.mine.ProducerID, c.claims.mine.Epoch
+	mine := c.claims.mine
+	b.OwnerEpoch, b.ProducerID, b.ProducerEpoch = mine.OwnerEpoch, mine.ProducerID, mine.ProducerEpoch
 	return publication{block: b, version: version}, true
 }
 
 // published says that a block which take returned is in the offsets topic.
 func (c *core) published(p publication, now time.Duration) {
-	if p.block.Epoch != c.claims.mine.Epoch || p.block.ProducerID != c.claims.mine.ProducerID {
+	if p.block.OwnerEpoch != c.claims.mine.OwnerEpoch {
 		return // the core has begun anew since
 	}
 	c.ledger.done(p.block, p.version, now)

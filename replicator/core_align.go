@@ -10,7 +10,7 @@ import (
 type entry struct {
 	at     int64
 	digest batch.Digest
-	order  int64 // of the owner that wrote it, see lineage.order
+	owner  int32 // epoch of the one that wrote it, see lineage.ownerEpoch
 }
 
 // aligner finds the origins of entries by reading the source along. Both sides
@@ -76,7 +76,7 @@ func (c *core) beginAlign() {
 	known, _ := c.ledger.end()
 	from := known
 	for _, e := range r.align.entries {
-		from = min(from, c.publishedBy(e.order, from))
+		from = min(from, c.publishedBy(e.owner, from))
 	}
 	r.align.known, r.align.next = known, known
 	r.align.seen = make(map[batch.Digest]struct{}, len(r.align.entries))
@@ -85,10 +85,10 @@ func (c *core) beginAlign() {
 
 // publishedBy is the watermark that an owner had published last, or otherwise
 // if it had published none.
-func (c *core) publishedBy(order, otherwise int64) int64 {
+func (c *core) publishedBy(ownerEpoch int32, otherwise int64) int64 {
 	at, found := int64(0), false
 	for _, b := range c.claims.blocks {
-		if c.claims.lineage.order(b.ProducerID, b.Epoch) == order {
+		if b.OwnerEpoch == ownerEpoch {
 			at, found = max(at, b.Watermark), true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/events"
 )
 
@@ -13,36 +14,46 @@ import (
 const maxEpoch = math.MaxInt16 - 1
 
 // lineage is what the claims of a partition, in the order of their log, amount
-// to: the producer ids that count, one after the other, and the latest claim.
+// to.
 type lineage struct {
-	pids []int64
-	last events.Claim
-	ours map[int64]struct{} // every id ever claimed, also in void claims
+	owners []events.Claim     // those that count, the latest last
+	ours   map[int64]struct{} // every producer id ever claimed, also in void claims
 }
 
-// readLineage judges claims. The first one counts. Then a claim counts if it
-// raises the epoch of the current producer id, or brings a fresh id once the
-// current one's epochs are used up; every other one is void, for its owner did
-// not know of those before it.
+// readLineage judges claims: one counts if it raises the owner epoch and brings
+// a higher epoch of the last producer id, or a fresh id. Every other one is
+// void, for its owner did not know of those before it.
 func readLineage(claims []events.Claim) lineage {
 	l := lineage{ours: map[int64]struct{}{}}
 	for _, c := range claims {
-		l.ours[c.ProducerID] = struct{}{}
-		switch {
-		case len(l.pids) == 0, c.ProducerID != l.last.ProducerID && l.last.Epoch >= maxEpoch:
-			l.pids = append(l.pids, c.ProducerID)
-			l.last = c
-		case c.ProducerID == l.last.ProducerID && c.Epoch > l.last.Epoch:
-			l.last = c
+		last, any := l.last()
+		_, known := l.ours[c.ProducerID]
+		raised := known && c.ProducerID == last.ProducerID && c.ProducerEpoch > last.ProducerEpoch
+		if !any || c.OwnerEpoch > last.OwnerEpoch && (raised || !known) {
+			l.owners = append(l.owners, c)
 		}
+		l.ours[c.ProducerID] = struct{}{}
 	}
 	return l
 }
 
-// order numbers the owners of a lineage, later ones higher: epochs, with 1<<16
-// added for every change of the producer id.
-func (l lineage) order(pid int64, epoch int16) int64 {
-	return int64(max(slices.Index(l.pids, pid), 0))<<16 + int64(epoch)
+// last is the claim of the present owner.
+func (l lineage) last() (events.Claim, bool) {
+	if len(l.owners) == 0 {
+		return events.Claim{}, false
+	}
+	return l.owners[len(l.owners)-1], true
+}
+
+// ownerEpoch finds the owner that wrote a batch; -1 if it is no owner's that
+// counts.
+func (l lineage) ownerEpoch(p batch.Producer) int32 {
+	for _, c := range slices.Backward(l.owners) {
+		if c.ProducerID == p.ID && c.ProducerEpoch == p.Epoch {
+			return c.OwnerEpoch
+		}
+	}
+	return -1
 }
 
 // mine says that an id belongs to the lineage of this partition.
@@ -79,20 +90,22 @@ func (c *core) loaded(claims []events.Claim, blocks []events.Block) {
 	}
 	k := &c.claims
 	k.lineage, k.blocks = readLineage(claims), blocks
-	if k.mine.Nonce != "" && k.last.Nonce == k.mine.Nonce {
-		c.own()
-		return
-	}
+	last, any := k.last()
 	switch {
-	case len(k.pids) == 0 || k.last.Epoch >= maxEpoch:
+	case k.mine.Nonce != "" && last.Nonce == k.mine.Nonce:
+		c.own()
+	case !any || last.ProducerEpoch >= maxEpoch:
 		k.state = askProducer
 	default:
-		k.choose(k.last.ProducerID, k.last.Epoch+1)
+		k.choose(last.ProducerID, last.ProducerEpoch+1)
 	}
 }
 
 func (k *claimer) choose(pid int64, epoch int16) {
-	k.next = events.Claim{ProducerID: pid, Epoch: epoch, Owner: k.owner}
+	k.next = events.Claim{ProducerID: pid, ProducerEpoch: epoch, Owner: k.owner}
+	if last, any := k.last(); any {
+		k.next.OwnerEpoch = last.OwnerEpoch + 1
+	}
 	k.state = askClaim
 }
 

@@ -142,7 +142,7 @@ func (c *core) encode() {
 
 // identity numbers the next count records.
 func (c *core) identity(count int32) batch.Producer {
-	p := batch.Producer{ID: c.claims.mine.ProducerID, Epoch: c.claims.mine.Epoch, Sequence: c.queue.sequence}
+	p := batch.Producer{ID: c.claims.mine.ProducerID, Epoch: c.claims.mine.ProducerEpoch, Sequence: c.queue.sequence}
 	c.queue.sequence = p.After(count).Sequence
 	return p
 }
@@ -181,7 +181,7 @@ func (c *core) reencode(items []*item, maxBytes int) ([]*item, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
-	p := batch.Producer{ID: c.claims.mine.ProducerID, Epoch: c.claims.mine.Epoch, Sequence: c.queue.sequence}
+	p := batch.Producer{ID: c.claims.mine.ProducerID, Epoch: c.claims.mine.ProducerEpoch, Sequence: c.queue.sequence}
 	pieces, err := batch.Encode(batch.Spec{Codec: items[0].source.Codec(), Producer: &p}, records, maxBytes)
 	if err != nil {
 		return nil, err

@@ -30,12 +30,12 @@ type ledger struct {
 }
 
 // begin continues a map that is published up to a watermark and a target end.
-func (l *ledger) begin(number int, source, target int64) error {
+func (l *ledger) begin(source, target int64) error {
 	m, err := offsetmap.New(source, target)
 	if err != nil {
-		return fmt.Errorf("begin block %d: %w", number, err)
+		return fmt.Errorf("begin block 0: %w", err)
 	}
-	*l = ledger{number: number, current: m, expected: target, counts: source, changes: 1}
+	*l = ledger{current: m, expected: target, counts: source, changes: 1}
 	return nil
 }
 

@@ -297,7 +297,7 @@ type offsetsLog struct {
 func newOffsets() *offsetsLog { return &offsetsLog{blocks: map[string]events.Block{}} }
 
 func (o *offsetsLog) claim(c events.Claim) (events.Claim, bool) {
-	void := slices.ContainsFunc(o.claims, func(x events.Claim) bool { return x.ProducerID == c.ProducerID && x.Epoch == c.Epoch })
+	void := slices.ContainsFunc(o.claims, func(x events.Claim) bool { return x.OwnerEpoch == c.OwnerEpoch })
 	o.nonces++
 	c.Nonce = fmt.Sprint(o.nonces)
 	o.claims = append(o.claims, c)
@@ -305,7 +305,7 @@ func (o *offsetsLog) claim(c events.Claim) (events.Claim, bool) {
 }
 
 func (o *offsetsLog) publish(b events.Block) {
-	k := events.OffsetsKey{Epoch: b.Epoch, Number: b.Number}.String()
+	k := events.OffsetsKey{OwnerEpoch: b.OwnerEpoch, Number: b.Number}.String()
 	if _, known := o.blocks[k]; !known {
 		o.order = append(o.order, k)
 	}

@@ -80,7 +80,7 @@ func TestLedgerAgainstAList(t *testing.T) {
 	type pair struct{ source, target int64 }
 	rapid.Check(t, func(rt *rapid.T) {
 		var l ledger
-		require.NoError(t, l.begin(0, 10, 20))
+		require.NoError(t, l.begin(10, 20))
 		log, source, target := newOffsets(), int64(10), int64(20)
 		var list []pair
 		published := 0 // of list, as of the last publication
@@ -126,7 +126,7 @@ func TestLedgerAgainstAList(t *testing.T) {
 			return
 		}
 		_, blocks := log.load()
-		m, err := mergeBlocks(readLineage(nil), blocks)
+		m, err := mergeBlocks(blocks)
 		require.NoError(t, err)
 		require.Equal(t, source, m.Watermark())
 		var got []pair
@@ -150,7 +150,7 @@ func TestAlignmentAgainstContents(t *testing.T) {
 		b.source.dense(batch.None, n)
 		image, err := batch.Build(batch.Spec{Producer: &batch.Producer{ID: 1001}}, recs(0, copied))
 		require.NoError(t, err)
-		b.offsets.claims = []events.Claim{{ProducerID: 1001, Epoch: 0, Nonce: "former"}}
+		b.offsets.claims = []events.Claim{{ProducerID: 1001, Nonce: "former"}}
 		var empty offsetmap.Map
 		b.offsets.publish(events.Block{ProducerID: 1001, Runs: empty.Pack()})
 		require.Zero(t, b.target.produce(image).code)
@@ -163,8 +163,8 @@ func TestAlignmentAgainstContents(t *testing.T) {
 		b.source.batches[0] = stored(0, n-1, 0, -1, kept)
 		b.run()
 		require.Equal(t, copying, b.core.phase, "%+v", b.core.stop)
-		claims, blocks := b.offsets.load()
-		m, err := mergeBlocks(readLineage(claims), blocks)
+		_, blocks := b.offsets.load()
+		m, err := mergeBlocks(blocks)
 		require.NoError(t, err)
 		for _, r := range kept {
 			at, err := m.Translate(r.Offset, 0)

@@ -7,7 +7,7 @@ import "github.com/portage-kafka/portage/cluster/batch"
 func (c *core) judgeOwn(b batch.Batch) bool {
 	q, r := &c.queue, &c.resolve
 	p := b.Producer()
-	if p.ID != c.claims.mine.ProducerID || p.Epoch != c.claims.mine.Epoch {
+	if p.ID != c.claims.mine.ProducerID || p.Epoch != c.claims.mine.ProducerEpoch {
 		if r.stale == 0 {
 			r.doubled = b.BaseOffset()
 		}

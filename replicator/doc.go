@@ -38,7 +38,7 @@
 // Claiming: a lineage is a producer id and an epoch of the target. The first
 // owner of a partition asks the target for an id, each later one raises the
 // epoch by one and starts at sequence 0, so brokers refuse the owner before
-// (error 47). A claim is published and everything read again before it is used;
+// (error 47). Owners are numbered by the owner epoch of their claims. A claim is published and everything read again before it is used;
 // [Config.Group]'s lease must hold.
 //
 // Resolving: a new owner reads the target from the end of the published map to

@@ -257,7 +257,7 @@ func (e *env) published(key events.CopyKey) (int64, []events.Block, []events.Cla
 	if len(blocks) == 0 {
 		return -1, nil, claims
 	}
-	m, err := mergeBlocks(readLineage(claims), blocks)
+	m, err := mergeBlocks(blocks)
 	require.NoError(e.t, err)
 	return m.Watermark(), blocks, claims
 }

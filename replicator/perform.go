@@ -71,9 +71,9 @@ func (p *partition) doClaim(ctx context.Context, claim events.Claim, life int) e
 	}
 	claim.Nonce = p.w.cfg.Nonce()
 	if _, err := p.w.offsets.PublishClaim(ctx, p.key, claim); err != nil {
-		return fmt.Errorf("claim epoch %d of producer id %d: %w", claim.Epoch, claim.ProducerID, err)
+		return fmt.Errorf("claim owner epoch %d with producer id %d: %w", claim.OwnerEpoch, claim.ProducerID, err)
 	}
-	p.log.Debug().Int64("producer_id", claim.ProducerID).Int16("epoch", claim.Epoch).Msg("claimed")
+	p.log.Debug().Int32("owner_epoch", claim.OwnerEpoch).Int64("producer_id", claim.ProducerID).Int16("producer_epoch", claim.ProducerEpoch).Msg("claimed")
 	p.update(life, func(c *core) { c.claimed(claim) })
 	return nil
 }

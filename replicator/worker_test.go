@@ -65,7 +65,7 @@ func killedHalfWay(e *env) {
 		w := e.start(func(c *Config) { c.PublishEvery = time.Duration(n) * 50 * time.Millisecond })
 		e.eventually("the worker copies", func() bool {
 			_, blocks, claims := e.published(one("orders"))
-			return len(claims) >= int(n) && len(blocks) > 0 && blocks[len(blocks)-1].Epoch == int16(n-1) && blocks[len(blocks)-1].Sequence >= 100
+			return len(claims) >= int(n) && len(blocks) > 0 && blocks[len(blocks)-1].OwnerEpoch == int32(n-1) && blocks[len(blocks)-1].Sequence >= 100
 		})
 		w.kill()
 	}

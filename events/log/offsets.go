@@ -79,7 +79,7 @@ func sortedKeys[V any](m map[events.CopyKey]V) []events.CopyKey {
 }
 
 // PublishClaim writes a claim and reads it back. It is void if a claim of the
-// same producer id and epoch precedes it: then the lineage is another's.
+// same owner epoch precedes it: then the partition is another's.
 func (f *Offsets) PublishClaim(ctx context.Context, k events.CopyKey, claim events.Claim) (void bool, err error) {
 	value, err := events.EncodeClaim(claim)
 	if err != nil {
@@ -96,7 +96,7 @@ func (f *Offsets) PublishClaim(ctx context.Context, k events.CopyKey, claim even
 		return false, fmt.Errorf("read back claim %s: %w", key, err)
 	}
 	for _, c := range claims {
-		if c.ProducerID == claim.ProducerID && c.Epoch == claim.Epoch {
+		if c.OwnerEpoch == claim.OwnerEpoch {
 			return c.Nonce != claim.Nonce, nil
 		}
 	}
@@ -128,13 +128,13 @@ func has(claims []events.Claim, c events.Claim) bool { return slices.Contains(cl
 
 // Loaded is what portage.offsets says about one partition of a topic.
 type Loaded struct {
-	// Claims are in the order of the log, Blocks by epoch and number.
+	// Claims are in the order of the log, Blocks by owner epoch and number.
 	Claims []events.Claim
 	Blocks []events.Block
 }
 
 // Load reads the claims of a partition in the order of the log, void ones
-// among them, and its blocks by epoch and number. A record under the
+// among them, and its blocks by owner epoch and number. A record under the
 // partition's keys that is refused is an error: a map is never guessed.
 func (f *Offsets) Load(ctx context.Context, k events.CopyKey) (claims []events.Claim, blocks []events.Block, err error) {
 	all, err := f.LoadAll(ctx, []events.CopyKey{k})
@@ -222,7 +222,7 @@ func (c *collected) loaded() Loaded {
 		out.Blocks = append(out.Blocks, b)
 	}
 	slices.SortFunc(out.Blocks, func(a, b events.Block) int {
-		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Number, b.Number))
+		return cmp.Or(cmp.Compare(a.OwnerEpoch, b.OwnerEpoch), cmp.Compare(a.Number, b.Number))
 	})
 	return out
 }

@@ -12,11 +12,11 @@ import (
 )
 
 func claim(owner string) events.Claim {
-	return events.Claim{ProducerID: 7, Epoch: 2, Owner: owner, Nonce: "n-" + owner}
+	return events.Claim{OwnerEpoch: 2, ProducerID: 7, Owner: owner, Nonce: "n-" + owner}
 }
 
-func block(epoch int16, number int, watermark int64) events.Block {
-	return events.Block{ProducerID: 7, Epoch: epoch, Number: number, Watermark: watermark, Runs: []byte{byte(watermark)}}
+func block(ownerEpoch int32, number int, watermark int64) events.Block {
+	return events.Block{OwnerEpoch: ownerEpoch, ProducerID: 7, Number: number, Watermark: watermark, Runs: []byte{byte(watermark)}}
 }
 
 func TestClaimsAndBlocks(t *testing.T) {
@@ -36,7 +36,7 @@ func TestClaimsAndBlocks(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, void, "another partition has lineages of its own")
 	next := claim("w2")
-	next.Epoch, next.Nonce = 3, "later"
+	next.OwnerEpoch, next.Nonce = 3, "later"
 	void, err = o.PublishClaim(ctx, at(3), next)
 	require.NoError(t, err)
 	require.False(t, void)

@@ -9,15 +9,14 @@ import (
 // Block is one published part of a partition's map: begun where the same owner's former block ended, or where a
 // new owner found the copy.
 type Block struct {
-	// Epoch is the producer epoch of the owner that published the block; each new owner raises it. A lineage that
-	// goes on under another producer id adds 1<<16 to it, so that it keeps rising.
-	Epoch int64
+	// OwnerEpoch is that of the owner that published the block; each new owner raises it.
+	OwnerEpoch int32
 	// Number counts the blocks of one owner from 0.
 	Number int64
 	Map    Map
 }
 
-// Merge joins the blocks of one partition, in order of producer epoch, then block number, whatever order they
+// Merge joins the blocks of one partition, in order of owner epoch, then block number, whatever order they
 // are given in. The first one sets the begin.
 //
 // Blocks may overlap: a block that grew was published more than once, and a new owner reads back from the target
@@ -31,12 +30,12 @@ func Merge(blocks []Block) (Map, error) {
 	}
 	ordered := slices.Clone(blocks)
 	slices.SortStableFunc(ordered, func(a, b Block) int {
-		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Number, b.Number))
+		return cmp.Or(cmp.Compare(a.OwnerEpoch, b.OwnerEpoch), cmp.Compare(a.Number, b.Number))
 	})
 	m := ordered[0].Map.Clone()
 	for _, b := range ordered[1:] {
 		if err := m.Join(&b.Map); err != nil {
-			return m, fmt.Errorf("join block %d of producer epoch %d: %w", b.Number, b.Epoch, err)
+			return m, fmt.Errorf("join block %d of owner epoch %d: %w", b.Number, b.OwnerEpoch, err)
 		}
 	}
 	return m, nil

@@ -19,11 +19,11 @@ func TestMergeOrdersByEpochThenNumber(t *testing.T) {
 		return m
 	}
 	m, err := Merge([]Block{
-		{Epoch: 1 << 16, Number: 0, Map: part(30, 40, Run{30, 30, 10})},
-		{Epoch: 1, Number: 0, Map: part(15, 30, Run{15, 15, 15})}, // read back from 15: repeats what owner 0 published late
-		{Epoch: 0, Number: 1, Map: part(10, 20, Run{10, 10, 10})},
-		{Epoch: 0, Number: 0, Map: part(0, 10, Run{0, 0, 10})},
-		{Epoch: 0, Number: 0, Map: part(0, 4, Run{0, 0, 4})}, // an older state of the same block
+		{OwnerEpoch: 2, Number: 0, Map: part(30, 40, Run{30, 30, 10})},
+		{OwnerEpoch: 1, Number: 0, Map: part(15, 30, Run{15, 15, 15})}, // read back from 15: repeats what owner 0 published late
+		{OwnerEpoch: 0, Number: 1, Map: part(10, 20, Run{10, 10, 10})},
+		{OwnerEpoch: 0, Number: 0, Map: part(0, 10, Run{0, 0, 10})},
+		{OwnerEpoch: 0, Number: 0, Map: part(0, 4, Run{0, 0, 4})}, // an older state of the same block
 	})
 	require.NoError(t, err)
 	require.Equal(t, []Run{{0, 0, 40}}, m.Runs())
@@ -37,7 +37,7 @@ func TestMergeStopsAtAHole(t *testing.T) {
 	}
 	m, err := Merge(blocks)
 	require.ErrorIs(t, err, ErrHole)
-	require.EqualError(t, err, "join block 2 of producer epoch 0: a block is missing: the map reaches source offset 10, the next block begins at 20")
+	require.EqualError(t, err, "join block 2 of owner epoch 0: a block is missing: the map reaches source offset 10, the next block begins at 20")
 	require.EqualValues(t, 10, m.Watermark(), "what lies before the hole is good")
 	_, err = m.Translate(20, 0)
 	require.ErrorIs(t, err, ErrNotYet)
@@ -76,14 +76,14 @@ func TestMergeGivesBackWhatWasCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		whole, _ := grow(t, drawBegin(t), rapid.IntRange(1, 12).Draw(t, "steps"))
 		var blocks []Block
-		reached, epoch, number := whole.Begin().Source, int64(0), int64(0)
+		reached, epoch, number := whole.Begin().Source, int32(0), int64(0)
 		for reached < whole.Watermark() || len(blocks) == 0 {
 			from := rapid.Int64Range(whole.Begin().Source, reached).Draw(t, "from")
 			if len(blocks) == 0 {
 				from = reached
 			}
 			to := rapid.Int64Range(reached, whole.Watermark()).Draw(t, "to")
-			blocks = append(blocks, Block{Epoch: epoch, Number: number, Map: cutOut(t, &whole, from, to)})
+			blocks = append(blocks, Block{OwnerEpoch: epoch, Number: number, Map: cutOut(t, &whole, from, to)})
 			reached, number = to, number+1
 			if rapid.Bool().Draw(t, "another owner") {
 				epoch, number = epoch+1, 0

@@ -28,7 +28,7 @@ func newMapStore() *mapStore { return &mapStore{tracks: make(map[events.CopyKey]
 func (s *mapStore) put(k events.CopyKey, b events.Block) error {
 	m, err := offsetmap.Unpack(b.Runs)
 	if err != nil {
-		return fmt.Errorf("offset map of %s, block %d.%d: %w", k, b.Epoch, b.Number, err)
+		return fmt.Errorf("offset map of %s, block %d.%d: %w", k, b.OwnerEpoch, b.Number, err)
 	}
 	s.mu.Lock()
 	t := s.tracks[k]
@@ -37,8 +37,8 @@ func (s *mapStore) put(k events.CopyKey, b events.Block) error {
 		s.tracks[k] = t
 	}
 	s.mu.Unlock()
-	if err := t.put(offsetmap.Block{Epoch: int64(b.Epoch), Number: int64(b.Number), Map: m}); err != nil {
-		return fmt.Errorf("offset map of %s: block %d of producer epoch %d: %w", k, b.Number, b.Epoch, err)
+	if err := t.put(offsetmap.Block{OwnerEpoch: b.OwnerEpoch, Number: int64(b.Number), Map: m}); err != nil {
+		return fmt.Errorf("offset map of %s: block %d of owner epoch %d: %w", k, b.Number, b.OwnerEpoch, err)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (t *track) join(b offsetmap.Block) error {
 
 func (t *track) keep(b offsetmap.Block) {
 	i, found := slices.BinarySearchFunc(t.apart, b, func(a, b offsetmap.Block) int {
-		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Number, b.Number))
+		return cmp.Or(cmp.Compare(a.OwnerEpoch, b.OwnerEpoch), cmp.Compare(a.Number, b.Number))
 	})
 	if !found {
 		t.apart = slices.Insert(t.apart, i, b)

@@ -73,5 +73,5 @@ func TestMapsAnyOrder(t *testing.T) {
 // TestMapsRefuse: bytes that are no map are refused by name.
 func TestMapsRefuse(t *testing.T) {
 	s, k := newMapStore(), events.CopyKey{Migration: "m", Topic: "orders"}
-	require.ErrorContains(t, s.put(k, events.Block{Epoch: 3, Number: 4, Runs: []byte{9}}), "block 3.4")
+	require.ErrorContains(t, s.put(k, events.Block{OwnerEpoch: 3, Number: 4, Runs: []byte{9}}), "block 3.4")
 }

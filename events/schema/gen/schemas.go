@@ -28,8 +28,8 @@ func values() []value {
 	return []value{
 		{"directive", reflect.TypeFor[events.Directive](), "`<source cluster id>/<addressee>/<position>`", events.TopicDirectives},
 		{"mark", reflect.TypeFor[events.Mark](), "`mark/<partition>`", events.TopicDirectives},
-		{"block", reflect.TypeFor[events.Block](), "`<migration>/<topic>/<partition>/<epoch>.<number>`", events.TopicOffsets},
-		{"claim", reflect.TypeFor[events.Claim](), "`<migration>/<topic>/<partition>/claim/<epoch>/<nonce>`", events.TopicOffsets},
+		{"block", reflect.TypeFor[events.Block](), "`<migration>/<topic>/<partition>/<owner-epoch>.<number>`", events.TopicOffsets},
+		{"claim", reflect.TypeFor[events.Claim](), "`<migration>/<topic>/<partition>/claim/<owner-epoch>/<nonce>`", events.TopicOffsets},
 		{"progress", reflect.TypeFor[events.Progress](), "`<migration>/<topic>/<partition>`", events.TopicProgress},
 	}
 }
