@@ -8,6 +8,9 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race)
 
+# Most tests wait for clusters more than they compute, so packages share the cores.
+AT_ONCE := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((2 * n)))
+
 # Folders that may hold tests on real brokers; packages are those with a test named TestReal….
 REAL_HOMES := $(wildcard testkit cluster events projector replicator agent cmd)
 REAL_PKGS = $(addprefix ./,$(sort $(patsubst %/,%,$(dir $(shell grep -rl --include='*_test.go' '^func TestReal' $(REAL_HOMES))))))
@@ -20,7 +23,7 @@ help: ## list the targets
 
 test: check ## format check, vet and all tests that need nothing but Go
 	@echo "race detector: $(if $(RACE),on ($(CC_FOUND)),off: no C compiler found)"
-	CGO_ENABLED=$(if $(RACE),1,0) PORTAGE_REAL= $(GO) test $(RACE) ./...
+	CGO_ENABLED=$(if $(RACE),1,0) PORTAGE_REAL= $(GO) test $(RACE) -p $(AT_ONCE) ./...
 	@echo "tiers not run by make test:"
 	@echo "  real     Apache Kafka (Java, Maven): make kafka"
 	@if grep -rqs --include='*_test.go' '^func TestBrowser' cmd deploy testkit; \
