@@ -205,6 +205,37 @@ func (CompleteRequested) EventType() Type { return "CompleteRequested" }
 // Validate implements [Body].
 func (CompleteRequested) Validate() error { return nil }
 
+// RateChanged bounds how fast the records of a migration are copied, by all
+// workers together.
+type RateChanged struct {
+	Rate Rate `json:"rate"`
+}
+
+// Rate is a bound in bytes of record batches per second.
+type Rate struct {
+	// Cluster is the name of the cluster whose reading or writing is bounded;
+	// empty for the migration as a whole.
+	Cluster string `json:"cluster,omitempty"`
+	// BytesPerSecond is the bound, 0 for none.
+	BytesPerSecond int64 `json:"bytes_per_second"`
+}
+
+// EventType implements [Body].
+func (RateChanged) EventType() Type { return "RateChanged" }
+
+// Validate implements [Body].
+func (b RateChanged) Validate() error { return b.Rate.validate("rate.") }
+
+func (r Rate) validate(field string) error {
+	switch {
+	case r.Cluster != "" && !ValidName(r.Cluster):
+		return fmt.Errorf("%scluster: want the name of a cluster, have %s", field, quote(r.Cluster))
+	case r.BytesPerSecond < 0:
+		return fmt.Errorf("%sbytes_per_second: want a number from 0 (no bound), have %d", field, r.BytesPerSecond)
+	}
+	return nil
+}
+
 // Checkpoint records the digests of the fold at a position, so that a replay
 // that comes to another result can name where.
 type Checkpoint struct {

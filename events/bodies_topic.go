@@ -158,6 +158,87 @@ func (RetryRequested) EventType() Type { return "RetryRequested" }
 // Validate implements [Body].
 func (RetryRequested) Validate() error { return nil }
 
+// Interval bounds source offsets of a partition, [From, To).
+type Interval struct {
+	Partition int32 `json:"partition"`
+	From      int64 `json:"from"`
+	To        int64 `json:"to"`
+}
+
+func (i Interval) validate(field string) error {
+	if i.Partition < 0 || i.From < 0 || i.To <= i.From {
+		return fmt.Errorf("%s: want a partition from 0 and offsets [from, to) with from < to, have partition %d [%d, %d)", field, i.Partition, i.From, i.To)
+	}
+	return nil
+}
+
+// LossAccepted gives up source records that cannot be copied, so that the
+// partition goes on behind them. They are named exactly, and stay on record.
+type LossAccepted struct {
+	Lost Interval `json:"lost"`
+	// Reason says who decided so and why, for the audit.
+	Reason string `json:"reason"`
+}
+
+// EventType implements [Body].
+func (LossAccepted) EventType() Type { return "LossAccepted" }
+
+// Validate implements [Body].
+func (b LossAccepted) Validate() error {
+	if b.Reason == "" {
+		return errors.New("reason is required: it is what the audit will show")
+	}
+	return b.Lost.validate("lost")
+}
+
+// RecopyRequested deletes what was copied, before anyone has read it, and
+// begins the copy anew.
+type RecopyRequested struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// EventType implements [Body].
+func (RecopyRequested) EventType() Type { return "RecopyRequested" }
+
+// Validate implements [Body].
+func (RecopyRequested) Validate() error { return nil }
+
+// TargetDeleted acknowledges that the target topic of a copy that is to begin
+// anew is gone.
+type TargetDeleted struct {
+	// TopicID is the id of the topic that was deleted, in hex.
+	TopicID string `json:"topic_id"`
+}
+
+// EventType implements [Body].
+func (TargetDeleted) EventType() Type { return "TargetDeleted" }
+
+// Validate implements [Body].
+func (b TargetDeleted) Validate() error {
+	if b.TopicID == "" {
+		return errors.New("topic_id is required")
+	}
+	return nil
+}
+
+// PartitionsAdded reports that the source topic has more partitions than it
+// had.
+type PartitionsAdded struct {
+	// Partitions is how many it has now.
+	Partitions int32 `json:"partitions"`
+}
+
+// EventType implements [Body].
+func (PartitionsAdded) EventType() Type { return "PartitionsAdded" }
+
+// Validate implements [Body].
+func (b PartitionsAdded) Validate() error {
+	if b.Partitions <= 0 {
+		return fmt.Errorf("partitions: want a positive number, have %d", b.Partitions)
+	}
+	return nil
+}
+
 // VerifyOrdered is the decision to compare both sides up to the given source
 // offsets.
 type VerifyOrdered struct {

@@ -133,11 +133,18 @@ type CopyOrder struct {
 	// VerifyCause is the id of the event that ordered it.
 	Verify      []PartitionOffset `json:"verify,omitempty"`
 	VerifyCause string            `json:"verify_cause,omitempty"`
+	// Recopies is how often the copy was begun anew: claims and blocks of
+	// another number belong to a target topic that is gone.
+	Recopies int32 `json:"recopies,omitempty"`
+	// Losses are records that are not to be copied: a person has given them up.
+	Losses []Interval `json:"losses,omitempty"`
 }
 
 // PoolOrder tells all workers of a migration how fast to copy.
 type PoolOrder struct {
 	Paused bool `json:"paused,omitempty"`
+	// Rates bound all workers of the migration together; none for no bound.
+	Rates []Rate `json:"rates,omitempty"`
 }
 
 // DirectiveKey is the record key of a directive: unique per position, so a late

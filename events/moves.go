@@ -46,6 +46,7 @@ const (
 	PhaseVerified Phase = "verified"
 	PhaseStopped  Phase = "stopped"
 	PhaseReleased Phase = "released"
+	PhaseClearing Phase = "clearing" // the target topic is deleted, to be copied anew
 )
 
 // Phases of the readers of a group and of the writers of a topic.
@@ -121,12 +122,17 @@ func Moves(a Axis) []Move {
 			{Type: "CopySynced", From: from(PhaseCopying), To: PhaseSynced},
 			{Type: "VerifyOrdered", From: from(PhaseSynced, PhaseVerified), To: PhaseSynced},
 			{Type: "PartitionVerified", From: from(PhaseSynced), To: PhaseVerified, When: "the last partition, all identical"},
-			{Type: "PartitionVerified", From: from(PhaseSynced), To: PhaseStopped, When: "the sides differ"},
+			{Type: "PartitionVerified", From: from(PhaseSynced, PhaseVerified), To: PhaseStopped, When: "the sides differ"},
 			{Type: "TopicFinished", From: from(PhaseVerified), To: PhaseFinished},
 			{Type: "CopyStopped", From: from(PhaseCopying, PhaseSynced, PhaseVerified), To: PhaseStopped},
-			{Type: "CopyFailed", From: from(PhaseCreating, PhaseCopying, PhaseSynced, PhaseVerified), To: PhaseStopped},
+			{Type: "CopyFailed", From: from(PhaseCreating, PhaseClearing, PhaseCopying, PhaseSynced, PhaseVerified), To: PhaseStopped},
 			{Type: "RetryRequested", From: from(PhaseStopped), To: PhaseCreating},
-			{Type: "TopicReleased", From: from(PhasePlanned, PhaseCreating, PhaseCopying, PhaseSynced, PhaseVerified, PhaseStopped), To: PhaseReleased},
+			{Type: "LossAccepted", From: from(PhaseStopped), To: PhaseStopped, When: "other stops are left"},
+			{Type: "LossAccepted", From: from(PhaseStopped), To: PhaseCreating, When: "it was the last stop"},
+			{Type: "PartitionsAdded", From: from(PhaseCreating, PhaseCopying, PhaseSynced, PhaseVerified), To: PhaseCreating},
+			{Type: "RecopyRequested", From: from(PhaseCopying, PhaseSynced, PhaseVerified, PhaseStopped), To: PhaseClearing},
+			{Type: "TargetDeleted", From: from(PhaseClearing), To: PhaseCreating},
+			{Type: "TopicReleased", From: from(PhasePlanned, PhaseCreating, PhaseClearing, PhaseCopying, PhaseSynced, PhaseVerified, PhaseStopped), To: PhaseReleased},
 		}
 	case ReadersAxis:
 		return []Move{
@@ -231,7 +237,9 @@ func Judge(k Kind, a Axis, e Event, s Standing) string {
 			return ""
 		}
 		for _, p := range m.From {
-			froms = append(froms, string(p))
+			if !slices.Contains(froms, string(p)) {
+				froms = append(froms, string(p))
+			}
 		}
 	}
 	if froms == nil {

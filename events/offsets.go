@@ -56,6 +56,8 @@ type Claim struct {
 	Owner         string `json:"owner"`
 	// Nonce repeats the key's, so that the owner knows its own record.
 	Nonce string `json:"nonce"`
+	// Recopies is that of the order obeyed, see [CopyOrder].
+	Recopies int32 `json:"recopies,omitempty"`
 }
 
 // Block is a stretch of the offset map of one partition, published by one
@@ -78,6 +80,8 @@ type Block struct {
 	TargetEnd int64 `json:"target_end"`
 	// Sequence is the next sequence number of the lineage.
 	Sequence int32 `json:"sequence"`
+	// Recopies is that of the order obeyed, see [CopyOrder].
+	Recopies int32 `json:"recopies,omitempty"`
 }
 
 // OffsetsKey is the key of a record of portage.offsets.

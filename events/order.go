@@ -45,6 +45,7 @@ func (d Directive) validateOrder() error {
 	case d.Copy != nil && d.Addressee == ToCopy(topic) && d.Stream.Kind() == OfTopic:
 		err = d.Copy.validate(topic)
 	case d.Pool != nil && d.Addressee == ToPool(d.Migration) && d.Stream == MigrationStream:
+		err = d.Pool.validate()
 	default:
 		return fmt.Errorf("addressee %s and stream %s do not fit the order: want group/NAME for group, topic/NAME for topic, "+
 			"replicate/topic/NAME for copy, replicate/migration/NAME for pool, each from its own stream", quote(to), quote(d.Stream))
@@ -105,11 +106,27 @@ func (o CopyOrder) validate(topic string) error {
 		return fmt.Errorf("copy.source and copy.target: want cluster names, have %s and %s", quote(o.Source), quote(o.Target))
 	case o.Run && o.TargetTopicID == "":
 		return errors.New("copy.target_topic_id: a copy that runs needs the target topic's id")
+	case o.Recopies < 0:
+		return fmt.Errorf("copy.recopies: want a number from 0, have %d", o.Recopies)
+	}
+	for i, l := range o.Losses {
+		if err := l.validate(fmt.Sprintf("copy.losses[%d]", i)); err != nil {
+			return err
+		}
 	}
 	if err := validTopics(o.Topic, o.TargetTopic, o.Partitions); err != nil {
 		return fmt.Errorf("copy: %w", err)
 	}
 	return validOffsets("copy.verify", o.Verify)
+}
+
+func (o PoolOrder) validate() error {
+	for i, r := range o.Rates {
+		if err := r.validate(fmt.Sprintf("pool.rates[%d].", i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func validTopics(topic, target string, partitions int32) error {

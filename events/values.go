@@ -180,7 +180,7 @@ func decodeValue[V any](value []byte, sh *shape) (V, *fault) {
 func (m Mark) check() *fault { return atLeast(0, "position", m.Position) }
 
 func (b Block) check() *fault {
-	return firstFault(ownerFault(b.OwnerEpoch, b.ProducerID, b.ProducerEpoch), atLeast(0, "number", int64(b.Number)),
+	return firstFault(ownerFault(b.OwnerEpoch, b.ProducerID, b.ProducerEpoch), atLeast(0, "recopies", int64(b.Recopies)), atLeast(0, "number", int64(b.Number)),
 		atLeast(0, "watermark", b.Watermark), atLeast(0, "target_end", b.TargetEnd), atLeast(0, "sequence", int64(b.Sequence)))
 }
 
@@ -190,7 +190,7 @@ func ownerFault(ownerEpoch int32, producerID int64, producerEpoch int16) *fault 
 }
 
 func (c Claim) check() *fault {
-	f := ownerFault(c.OwnerEpoch, c.ProducerID, c.ProducerEpoch)
+	f := firstFault(ownerFault(c.OwnerEpoch, c.ProducerID, c.ProducerEpoch), atLeast(0, "recopies", int64(c.Recopies)))
 	switch {
 	case f != nil:
 		return f

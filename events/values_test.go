@@ -20,9 +20,9 @@ func orders() map[string]Directive {
 	topic.Topic = &TopicOrder{Route: RouteTarget, Level: LevelRestart, Source: "dc1", Target: "cloud", TargetTopic: "eu.orders", Partitions: 2}
 	copying := base(ToCopy("orders"), TopicStream("orders"), PhaseSynced)
 	copying.Copy = &CopyOrder{Run: true, Source: "dc1", Topic: "orders", TopicID: "0a", Partitions: 2, Target: "cloud", TargetTopic: "eu.orders", TargetTopicID: "0b",
-		Shared: true, Verify: []PartitionOffset{{0, 5}, {1, 6}}, VerifyCause: "v-1"}
+		Shared: true, Verify: []PartitionOffset{{0, 5}, {1, 6}}, VerifyCause: "v-1", Recopies: 1, Losses: []Interval{{Partition: 1, From: 2, To: 4}}}
 	pool := base(ToPool("orders-eu"), MigrationStream, PhasePaused)
-	pool.Pool = &PoolOrder{Paused: true}
+	pool.Pool = &PoolOrder{Paused: true, Rates: []Rate{{BytesPerSecond: 5000}, {Cluster: "dc1", BytesPerSecond: 2000}}}
 	return map[string]Directive{"group": group, "topic": topic, "copy": copying, "pool": pool}
 }
 
@@ -51,6 +51,10 @@ func TestBadDirectives(t *testing.T) {
 		reason string
 	}{
 		{"group", "two orders", func(d *Directive) { d.Pool = &PoolOrder{} }, "exactly one of group, topic, copy and pool, have 2"},
+		{"pool", "rate below nothing", func(d *Directive) { d.Pool.Rates[1].BytesPerSecond = -1 }, "pool.rates[1].bytes_per_second: want a number from 0 (no bound), have -1"},
+		{"pool", "rate of nobody", func(d *Directive) { d.Pool.Rates[1].Cluster = "a b" }, `pool.rates[1].cluster: want the name of a cluster, have "a b"`},
+		{"copy", "fewer recopies than none", func(d *Directive) { d.Copy.Recopies = -1 }, "copy.recopies: want a number from 0"},
+		{"copy", "loss of nothing", func(d *Directive) { d.Copy.Losses[0].To = 2 }, "copy.losses[0]: want a partition from 0 and offsets [from, to) with from < to, have partition 1 [2, 2)"},
 		{"pool", "no order", func(d *Directive) { d.Pool = nil }, "have 0"},
 		{"pool", "other migration", func(d *Directive) { d.Migration = "other" }, "do not fit the order"},
 		{"pool", "migration that cannot be", func(d *Directive) { d.Migration = "" }, `migration: want 1 to 100 letters`},
@@ -156,13 +160,13 @@ func TestStrictValues(t *testing.T) {
 func TestValuesThatCannotBe(t *testing.T) {
 	at := CopyKey{"orders-eu", "orders", 3}
 	for _, b := range []Block{
-		{OwnerEpoch: -1}, {ProducerID: -1}, {ProducerEpoch: -1}, {Number: -1}, {Watermark: -1}, {TargetEnd: -1}, {Sequence: -1},
+		{OwnerEpoch: -1}, {ProducerID: -1}, {ProducerEpoch: -1}, {Number: -1}, {Watermark: -1}, {TargetEnd: -1}, {Sequence: -1}, {Recopies: -1},
 	} {
 		_, err := EncodeBlock(b)
 		require.ErrorContains(t, err, "want a number from 0, have -1")
 	}
 	for _, c := range []Claim{
-		{OwnerEpoch: -1, Owner: "w", Nonce: "n"}, {ProducerID: -1, Owner: "w", Nonce: "n"}, {ProducerEpoch: -1, Owner: "w", Nonce: "n"}, {Nonce: "n"}, {Owner: "w"}, {Owner: "w", Nonce: "a/b"},
+		{OwnerEpoch: -1, Owner: "w", Nonce: "n"}, {ProducerID: -1, Owner: "w", Nonce: "n"}, {ProducerEpoch: -1, Owner: "w", Nonce: "n"}, {Recopies: -1, Owner: "w", Nonce: "n"}, {Nonce: "n"}, {Owner: "w"}, {Owner: "w", Nonce: "a/b"},
 	} {
 		_, err := EncodeClaim(c)
 		require.ErrorContains(t, err, RefusedControlRecord)

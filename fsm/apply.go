@@ -26,6 +26,8 @@ func (s *step) apply() string {
 		return s.complete()
 	case events.CancelRequested:
 		return s.cancel(b)
+	case events.RateChanged:
+		return s.changeRate(b.Rate)
 	case events.Checkpoint:
 		return ""
 	case events.CopyStarted:
@@ -40,6 +42,14 @@ func (s *step) apply() string {
 		return s.stopped(Stop{Position: s.at, Code: "failed", Partition: -1, Reason: b.Effect + ": " + b.Reason})
 	case events.RetryRequested:
 		return s.retry()
+	case events.LossAccepted:
+		return s.acceptLoss(b)
+	case events.RecopyRequested:
+		return s.recopy()
+	case events.TargetDeleted:
+		return s.targetDeleted(b)
+	case events.PartitionsAdded:
+		return s.addPartitions(b)
 	case events.VerifyOrdered:
 		return s.orderVerify(b)
 	case events.PartitionVerified:

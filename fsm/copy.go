@@ -3,6 +3,8 @@ package fsm
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/portage-kafka/portage/events"
 )
@@ -39,13 +41,16 @@ func (s *step) targetCreated(b events.TargetCreated) string {
 	s.moveCopy("")
 	if !first {
 		b.Created = t.Target.Created
+	} else {
+		t.Begun = s.at
 	}
-	t.Target = &b
+	tell := first || t.Growing
+	t.Target, t.Growing = &b, false
 	if s.mig.Phase == events.PhaseCancelling {
 		return "" // it stands there to be released
 	}
 	s.direct(s.copyDirective)
-	if first {
+	if tell {
 		s.direct(s.producerDirective)
 		s.tellGroups()
 	}
@@ -90,8 +95,21 @@ func (s *step) synced(b events.CopySynced) string {
 	return ""
 }
 
+// late says why a worker's report is about a copy that is over: workers cite
+// the directive that they obeyed.
+func (s *step) late() string {
+	obeyed, err := strconv.ParseInt(strings.TrimPrefix(s.e.Cause, "directive/"), 10, 64)
+	if s.e.Actor.Kind != events.Worker || err != nil || obeyed >= s.topic.Begun {
+		return ""
+	}
+	return fmt.Sprintf("obeys the directive of event %d, the present copy began with event %d", obeyed, s.topic.Begun)
+}
+
 // stopped notes why the copy waits for a person.
 func (s *step) stopped(stop Stop) string {
+	if reason := s.late(); reason != "" {
+		return reason
+	}
 	if s.topic.Copy == events.PhaseStopped {
 		return s.stopToo(stop)
 	}
@@ -120,7 +138,7 @@ func (s *step) stopToo(stop Stop) string {
 // orchestrator or instances to abort.
 func (s *step) stop(stop Stop) {
 	s.topic.Stop = &stop
-	s.changeGroups(func(g *Group) { g.Synced = without(g.Synced, s.topic.Topic) })
+	s.unsync()
 	s.mig.Count.Stopped++
 	s.migTouched = true
 }

@@ -20,7 +20,9 @@ func (s *step) directive(to events.Addressee, stream events.Stream, st Standing,
 // poolDirective tells all workers of the migration whether to copy at all.
 func (s *step) poolDirective() events.Directive {
 	d := s.directive(events.ToPool(s.mig.Name), events.MigrationStream, s.mig.Standing, s.mig.Phase)
-	d.Pool = &events.PoolOrder{Paused: s.mig.Phase == events.PhasePaused || s.mig.Phase == events.PhaseCancelling}
+	d.Pool = &events.PoolOrder{
+		Paused: s.mig.Phase == events.PhasePaused || s.mig.Phase == events.PhaseCancelling, Rates: s.mig.Rates,
+	}
 	return d
 }
 
@@ -29,10 +31,10 @@ func (s *step) copyDirective() events.Directive {
 	t := s.topic
 	d := s.directive(events.ToCopy(t.Topic), events.TopicStream(t.Topic), t.Standing, t.Copy)
 	o := &events.CopyOrder{
-		Run:    t.Target != nil && t.Copy != events.PhaseFinished && t.Copy != events.PhaseReleased && s.mig.Phase != events.PhaseCancelling,
+		Run:    t.runs() && s.mig.Phase != events.PhaseCancelling,
 		Source: t.Plan.Source.Name, Topic: t.Topic, TopicID: t.Plan.TopicID, Partitions: t.Plan.Partitions,
 		Target: t.Plan.Target.Name, TargetTopic: t.Plan.TargetTopic,
-		Shared: t.Writers != events.PhaseOnSource,
+		Shared: t.Writers != events.PhaseOnSource, Recopies: t.Recopies, Losses: t.Losses,
 	}
 	if t.Target != nil {
 		o.TargetTopicID = t.Target.TopicID
@@ -42,6 +44,11 @@ func (s *step) copyDirective() events.Directive {
 	}
 	d.Copy = o
 	return d
+}
+
+// runs says whether workers may write to the target topic.
+func (t *Topic) runs() bool {
+	return t.Target != nil && t.Copy != events.PhaseClearing && t.Copy != events.PhaseFinished && t.Copy != events.PhaseReleased
 }
 
 // producerDirective tells the producers of the event's topic where to write.

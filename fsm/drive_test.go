@@ -177,6 +177,8 @@ func nextOfCopy(t *fsm.Topic) events.Body {
 		return events.CopyStarted{}
 	case events.PhaseCreating:
 		return events.TargetCreated{TopicID: "bb", Created: true}
+	case events.PhaseClearing:
+		return events.TargetDeleted{TopicID: t.Target.TopicID}
 	case events.PhaseCopying:
 		return events.CopySynced{Ends: endsOf(t, 10)}
 	case events.PhaseStopped:

@@ -26,6 +26,7 @@ const (
 	EffectFinishTopics  EffectKind = "finish-topics"  // verify, set the real configs
 	EffectRelease       EffectKind = "release"        // undo what was created
 	EffectCreateTopic   EffectKind = "create-topic"   // create the target topic
+	EffectDeleteTarget  EffectKind = "delete-target"  // delete the target topic, to copy anew
 	EffectAwaitSync     EffectKind = "await-sync"     // watch the copy
 	EffectVerify        EffectKind = "verify"         // watch the comparison
 	EffectPrepare       EffectKind = "prepare"        // guard the source group, prove that all are prepared
@@ -83,6 +84,8 @@ func effectOf(a events.Axis, p events.Phase) EffectKind {
 		switch p {
 		case events.PhaseCreating:
 			return EffectCreateTopic
+		case events.PhaseClearing:
+			return EffectDeleteTarget
 		case events.PhaseCopying:
 			return EffectAwaitSync
 		case events.PhaseSynced:

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"context"
+	"errors"
 
 	"github.com/looplab/fsm"
 
@@ -48,7 +49,7 @@ func (m *Machines) fire(a events.Axis, from events.Phase, t events.Type, when st
 	f := m.byAxis[a]
 	f.SetState(string(from))
 	err := f.Event(context.Background(), events.Move{Type: t, When: when}.Name())
-	if _, same := err.(fsm.NoTransitionError); err != nil && !same {
+	if err != nil && !errors.As(err, &fsm.NoTransitionError{}) {
 		return from, false
 	}
 	return events.Phase(f.Current()), true
@@ -73,5 +74,7 @@ const (
 	whenGroupsOver   = "the last group, no topic left"
 	whenIdentical    = "the last partition, all identical"
 	whenDiffers      = "the sides differ"
+	whenStopsLeft    = "other stops are left"
+	whenLastStop     = "it was the last stop"
 	whenAllStaged    = "every moving partition is staged"
 )

@@ -3,6 +3,7 @@ package fsm
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/portage-kafka/portage/events"
 )
@@ -93,6 +94,31 @@ func (s *step) pause(reason string) string {
 func (s *step) resume() string {
 	s.moveMigration("")
 	s.mig.Reason = ""
+	s.direct(s.poolDirective)
+	return ""
+}
+
+// changeRate sets a bound, or takes it away.
+func (s *step) changeRate(r events.Rate) string {
+	if s.mig.Over() {
+		return fmt.Sprintf("migration %q is %s: nothing is copied any more", s.mig.Name, s.mig.Phase)
+	}
+	names := []string{"", s.mig.Source.Name}
+	for _, t := range s.mig.Targets {
+		names = append(names, t.Name)
+	}
+	if !slices.Contains(names, r.Cluster) {
+		return fmt.Sprintf("cluster %q has no part in the migration: name one of %s, or none for all of it", r.Cluster, strings.Join(names[1:], ", "))
+	}
+	i, found := slices.BinarySearchFunc(s.mig.Rates, r, func(a, b events.Rate) int { return strings.Compare(a.Cluster, b.Cluster) })
+	rates := slices.Clone(s.mig.Rates)
+	if found {
+		rates = slices.Delete(rates, i, i+1)
+	}
+	if r.BytesPerSecond > 0 {
+		rates = slices.Insert(rates, i, r)
+	}
+	s.mig.Rates, s.migTouched = rates, true
 	s.direct(s.poolDirective)
 	return ""
 }

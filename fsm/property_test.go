@@ -44,7 +44,7 @@ func TestSoupIsThick(t *testing.T) {
 	}
 	for _, move := range []string{
 		"readers staged→committed", "readers holding→on_source", "writers rolling→committed", "writers arming→on_source",
-		"copy verified→synced", "copy stopped→creating", "migration running→cancelling", "retirement quiet→draining", "migration completing→finished",
+		"copy verified→synced", "copy stopped→creating", "copy clearing→creating", "copy copying→creating", "migration running→cancelling", "retirement quiet→draining", "migration completing→finished",
 	} {
 		require.Contains(t, moves, move)
 	}

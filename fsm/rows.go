@@ -41,6 +41,9 @@ type Migration struct {
 	Created int64 `json:"created"`
 	Started int64 `json:"started"`
 	Ended   int64 `json:"ended"`
+	// Rates bound the copying, by cluster name; the first may be that of the
+	// migration as a whole, with no name.
+	Rates []events.Rate `json:"rates,omitempty"`
 	// Approved are the indexes of the steps that a person approved.
 	Approved []int `json:"approved,omitempty"`
 	// Reason is the last pause's or cancellation's.
@@ -88,6 +91,14 @@ type Topic struct {
 	Groups    []string              `json:"groups,omitempty"`
 	Remaining []string              `json:"remaining,omitempty"`
 	Target    *events.TargetCreated `json:"target,omitempty"`
+	// Begun is the position of the event by which the present copy began, 0 for
+	// not yet; Recopies is how often one was begun anew. Growing is true while
+	// the target topic is to get more partitions.
+	Begun    int64 `json:"begun,omitempty"`
+	Recopies int32 `json:"recopies,omitempty"`
+	Growing  bool  `json:"growing,omitempty"`
+	// Losses are records that a person has given up, by partition and offset.
+	Losses []events.Interval `json:"losses,omitempty"`
 	// EverSynced is true once CopySynced was accepted; a retry does not clear it.
 	EverSynced bool `json:"ever_synced,omitempty"`
 	// Stop says why the copy waits for a person, MoreStops what else stopped

@@ -119,8 +119,15 @@ func brief(t *testing.T, d events.Directive) string {
 	case d.Topic != nil:
 		return fmt.Sprintf("%s: route=%s", head, d.Topic.Route)
 	case d.Copy != nil:
-		return fmt.Sprintf("%s: run=%v shared=%v verify=%d", head, d.Copy.Run, d.Copy.Shared, len(d.Copy.Verify))
+		text := fmt.Sprintf("%s: run=%v shared=%v verify=%d", head, d.Copy.Run, d.Copy.Shared, len(d.Copy.Verify))
+		if d.Copy.Recopies > 0 || d.Copy.Losses != nil {
+			text += fmt.Sprintf(" recopies=%d losses=%v", d.Copy.Recopies, d.Copy.Losses)
+		}
+		return text
 	case d.Pool != nil:
+		if d.Pool.Rates != nil {
+			return fmt.Sprintf("%s: paused=%v rates=%v", head, d.Pool.Paused, d.Pool.Rates)
+		}
 		return fmt.Sprintf("%s: paused=%v", head, d.Pool.Paused)
 	}
 	t.Fatal("empty directive")

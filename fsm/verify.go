@@ -26,7 +26,7 @@ func (s *step) orderVerify(b events.VerifyOrdered) string {
 // difference are noted, too, so that all differences show.
 func (s *step) partitionVerified(b events.PartitionVerified) string {
 	t, v := s.topic, s.topic.Verify
-	if v == nil || t.Copy != events.PhaseSynced && t.Copy != events.PhaseStopped || s.e.Cause != v.Cause {
+	if v == nil || !t.inSync() && t.Copy != events.PhaseStopped || s.e.Cause != v.Cause {
 		return "answers no comparison under way"
 	}
 	ordered, ok := offsetOf(v.UpTo, b.Partition)

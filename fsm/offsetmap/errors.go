@@ -82,7 +82,7 @@ type JoinError struct {
 }
 
 func (e *JoinError) Error() string {
-	if e.Cause == ErrHole {
+	if errors.Is(e.Cause, ErrHole) {
 		return fmt.Sprintf("%v: the map reaches source offset %d, the next block begins at %d", e.Cause, e.Want, e.Got)
 	}
 	return fmt.Sprintf("%v: source offset %d has image %d in the map and %d in the block (-1: none)", e.Cause, e.At, e.Want, e.Got)
