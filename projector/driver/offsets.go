@@ -121,21 +121,27 @@ func (s *readers) compareRecord(ctx context.Context, c events.CutPoint, start in
 	if !ok || m.Watermark() <= from.Offset {
 		return "", nil
 	}
-	image, err := m.Translate(from.Offset, start)
-	if err != nil || image.Kind != offsetmap.Image || image.Offset < c.Target {
+	image, ok := imageOf(m, from.Offset, start)
+	if !ok || image < c.Target {
 		return fmt.Sprintf("%s/%d: source record %d is not among the copied records from %d on", c.Topic, c.Partition, from.Offset, c.Target), nil
 	}
-	to, ok, err := firstFrom(ctx, s.target, s.targetName(c.Topic), c.Partition, image.Offset)
+	to, ok, err := firstFrom(ctx, s.target, s.targetName(c.Topic), c.Partition, image)
 	if code, is := cluster.Code(err); is && code == codeOutOfRange {
-		return fmt.Sprintf("%s/%d: the target has deleted its record %d already", c.Topic, c.Partition, image.Offset), nil
+		return fmt.Sprintf("%s/%d: the target has deleted its record %d already", c.Topic, c.Partition, image), nil
 	}
 	if err != nil {
 		return "", err
 	}
-	if !ok || to.Offset != image.Offset || !sameRecord(from, to) {
-		return fmt.Sprintf("%s/%d: source record %d and the target's at %d are not the same record", c.Topic, c.Partition, from.Offset, image.Offset), nil
+	if !ok || to.Offset != image || !sameRecord(from, to) {
+		return fmt.Sprintf("%s/%d: source record %d and the target's at %d are not the same record", c.Topic, c.Partition, from.Offset, image), nil
 	}
 	return "", nil
+}
+
+// imageOf is where a source record was copied to; false for one that was not.
+func imageOf(m copied, offset, sourceLogStart int64) (int64, bool) {
+	at, err := m.Translate(offset, sourceLogStart)
+	return at.Offset, err == nil && at.Kind == offsetmap.Image
 }
 
 // codeOutOfRange is Kafka's OFFSET_OUT_OF_RANGE.
