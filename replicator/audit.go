@@ -93,7 +93,10 @@ func (p *partition) publishedMap(ctx context.Context) (offsetmap.Map, error) {
 	if err != nil {
 		return offsetmap.Map{}, fmt.Errorf("load the offset map: %w", err)
 	}
-	m, err := mergeBlocks(l.Blocks)
+	p.mu.Lock()
+	blocks := p.core.present(l.Blocks)
+	p.mu.Unlock()
+	m, err := mergeBlocks(blocks)
 	if err != nil {
 		return m, fmt.Errorf("merge the offset map: %w", err)
 	}

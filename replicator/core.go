@@ -78,6 +78,11 @@ type core struct {
 	shared bool
 	// paused keeps everything from being fetched and sent.
 	paused bool
+	// recopies is how often the copy was begun anew: what was published under
+	// another number is about a target topic that is gone.
+	recopies int32
+	// losses are the source records that a person has given up, by offset.
+	losses []events.Interval
 	// attempt counts rechecks and refusals since the last progress.
 	attempt int
 
@@ -140,7 +145,9 @@ type ask struct {
 func (c *core) ask() ask {
 	switch c.phase {
 	case claiming:
-		return c.claims.ask()
+		a := c.claims.ask()
+		a.claim.Recopies = c.recopies
+		return a
 	case resolving, rechecking:
 		return c.resolve.ask()
 	case recording:
@@ -190,6 +197,7 @@ func (c *core) take(now time.Duration, force bool) (publication, bool) {
 	b, version := c.ledger.take()
 	mine := c.claims.mine
 	b.OwnerEpoch, b.ProducerID, b.ProducerEpoch = mine.OwnerEpoch, mine.ProducerID, mine.ProducerEpoch
+	b.Recopies = c.recopies
 	return publication{block: b, version: version}, true
 }
 

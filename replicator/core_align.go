@@ -121,6 +121,10 @@ func (c *core) sourceRead(p page) {
 func (c *core) alignBatch(s step) {
 	a := &c.resolve.align
 	a.pass(s.from, false)
+	if c.pastLoss(s.from) >= s.next {
+		a.pass(s.next, true)
+		return
+	}
 	switch s.class {
 	case batch.Skip:
 		a.pass(s.next, s.b.Count() > 0) // markers and aborted data are accounted for, emptied batches are not
@@ -143,7 +147,7 @@ func (c *core) alignBatch(s step) {
 			continue
 		}
 		a.pass(rec.Offset, false)
-		if !c.alignRecord(rec) {
+		if !c.lost(rec.Offset) && !c.alignRecord(rec) {
 			return
 		}
 		a.pass(rec.Offset+1, true)

@@ -73,11 +73,11 @@ type claimer struct {
 	blocks []events.Block
 }
 
-func (c *claimer) ask() ask {
-	if c.state == askNothing {
-		c.state = askLoad
+func (k *claimer) ask() ask {
+	if k.state == askNothing {
+		k.state = askLoad
 	}
-	return ask{kind: c.state, claim: c.next}
+	return ask{kind: k.state, claim: k.next}
 }
 
 // loaded takes the claims and blocks of the partition, in the order of the log.
@@ -89,9 +89,11 @@ func (c *core) loaded(claims []events.Claim, blocks []events.Block) {
 		return
 	}
 	k := &c.claims
-	k.lineage, k.blocks = readLineage(claims), blocks
+	k.lineage, k.blocks = readLineage(claims), c.present(blocks)
 	last, any := k.last()
 	switch {
+	case any && last.Recopies > c.recopies: // our order is an old one
+		c.phase = fenced
 	case k.mine.Nonce != "" && last.Nonce == k.mine.Nonce:
 		c.own()
 	case !any || last.ProducerEpoch >= maxEpoch:
@@ -99,6 +101,11 @@ func (c *core) loaded(claims []events.Claim, blocks []events.Block) {
 	default:
 		k.choose(last.ProducerID, last.ProducerEpoch+1)
 	}
+}
+
+// present leaves out what was published about a former copy.
+func (c *core) present(blocks []events.Block) []events.Block {
+	return slices.DeleteFunc(slices.Clone(blocks), func(b events.Block) bool { return b.Recopies != c.recopies })
 }
 
 func (k *claimer) choose(pid int64, epoch int16) {

@@ -24,7 +24,7 @@ func (c *core) fetched(from int64, p page) {
 		if !c.sameLeader(s) {
 			return
 		}
-		c.enqueue(s)
+		c.enqueue(c.withoutLosses(s))
 	}
 	if c.queue.position == from && p.first && p.stable > from {
 		// Nothing is left between here and the last stable offset: compaction took it all.
@@ -62,6 +62,10 @@ func (c *core) skip(to int64) {
 func (c *core) outOfRange(from, start, end int64) {
 	if c.phase != copying || c.stop != nil || from != c.queue.position {
 		return
+	}
+	if to := min(c.pastLoss(from), start); to > from {
+		c.skip(to)
+		from = to
 	}
 	switch {
 	case from < start && c.untouched():
@@ -173,7 +177,7 @@ func (c *core) reencode(items []*item, maxBytes int) ([]*item, error) {
 			return nil, err
 		}
 		for _, r := range rs {
-			if r.Offset >= it.from {
+			if r.Offset >= it.from && !c.lost(r.Offset) {
 				records = append(records, r)
 			}
 		}
@@ -219,15 +223,15 @@ func (c *core) dropped(it *item) {
 // refuse stops at an item that cannot be sent, once those before it are there.
 func (c *core) refuse(it *item, err error) {
 	q := &c.queue
-	from := it.from
+	from, to := it.from, max(it.next, it.from+1)
 	var large *batch.TooLargeError
 	if errors.As(err, &large) {
-		from = large.Offset
+		from, to = large.Offset, large.Offset+1
 	}
 	for _, gone := range q.items[q.made:] {
 		q.weight -= gone.weight
 	}
 	q.items = q.items[:q.made]
 	q.position = it.from
-	c.haltAfter(CodeRefusedBatch, from, max(it.next, from+1), "source offset %d: %v", from, err)
+	c.haltAfter(CodeRefusedBatch, from, to, "source offset %d: %v", from, err)
 }

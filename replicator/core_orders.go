@@ -28,6 +28,11 @@ type job struct {
 // copy is the directive's order.
 func (j job) copy() events.CopyOrder { return *j.Copy }
 
+// losses are the records of a partition that were given up.
+func (j job) losses(partition int32) []events.Interval {
+	return slices.DeleteFunc(slices.Clone(j.Copy.Losses), func(l events.Interval) bool { return l.Partition != partition })
+}
+
 // cause is what acknowledgements of the directive cite.
 func (j job) cause() string { return "directive/" + strconv.FormatInt(j.Position, 10) }
 

@@ -251,6 +251,7 @@ func (p *partition) order(j job, known bool) {
 	again := newer && (p.core.phase == halted || !sameTopics(*p.job.Copy, *j.Copy))
 	p.job, p.ordered = j, true
 	p.core.paused, p.core.shared = j.paused, j.Copy.Shared
+	p.core.recopies, p.core.losses = j.Copy.Recopies, j.losses(p.key.Partition)
 	if again || p.again {
 		p.log.Info().Int64("position", j.Position).Msg("starting again as the directive says")
 		p.again, p.core.paused = true, true
