@@ -2,47 +2,14 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"github.com/portage-kafka/portage/cluster"
 )
-
-// GroupTopics are the topics that a group reads: those it has committed
-// offsets for and those its members subscribe to, sorted.
-func GroupTopics(ctx context.Context, c Cluster, group string) ([]string, error) {
-	topics := make(map[string]bool)
-	offsets, err := c.Offsets(ctx, group, false, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read the offsets of group %q on %s: %w", group, c.Name(), err)
-	}
-	for topic, parts := range offsets {
-		for _, o := range parts {
-			if o.At >= 0 {
-				topics[topic] = true
-			}
-		}
-	}
-	g, err := c.DescribeGroup(ctx, group)
-	if err != nil {
-		return nil, fmt.Errorf("describe group %q on %s: %w", group, c.Name(), err)
-	}
-	if g.ProtocolType == "consumer" {
-		for _, m := range g.Members {
-			var meta kmsg.ConsumerMemberMetadata
-			if meta.ReadFrom(m.Metadata) == nil {
-				for _, t := range meta.Topics {
-					topics[t] = true
-				}
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(topics)), nil
-}
 
 // Selection says what a drafted plan is to contain.
 type Selection struct {
@@ -55,38 +22,68 @@ type Selection struct {
 }
 
 // Draft writes a plan for what there is on the source. With several targets all
-// topics go to the first one, for people to change.
+// topics go to the first one, for people to change. The error is a Problems, or
+// what failed while asking.
 func Draft(ctx context.Context, source Cluster, s Selection) (*Plan, error) {
 	all, err := source.Topics(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the topics of %s: %w", source.Name(), err)
 	}
-	p := &Plan{Migration: s.Migration, Source: s.Source, Targets: s.Targets, Groups: s.Groups}
+	p := &Plan{Migration: s.Migration, Source: s.Source, Targets: s.Targets}
 	names := s.Topics
 	if len(names) == 0 {
 		names = movable(all)
 	}
-	var problems Problems
-	for i, name := range names {
-		t := Topic{Name: name}
-		if _, ok := all[name]; !ok {
-			problems = append(problems, p.problem(fmt.Sprintf("topics[%d].name", i), fmt.Sprintf("topic %q is not on %s", name, source.Name()), nearest(name, slices.Sorted(maps.Keys(all)))))
-		}
-		if len(s.Targets) > 1 {
-			t.Target = s.Targets[0]
-		}
-		p.Topics = append(p.Topics, t)
+	problems := p.add(names, slices.Sorted(maps.Keys(all)))
+	groups, more, err := draftGroups(ctx, source, s.Groups, names)
+	if err != nil {
+		return nil, err
 	}
-	if len(s.Groups) == 0 {
-		if p.Groups, err = readers(ctx, source, names); err != nil {
-			return nil, err
-		}
-	}
+	p.Groups, problems = groups, append(problems, more...)
 	p.defaults()
 	if err := append(problems, p.check()...).OrNil(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// add puts topics into a draft; they must be among those of the source.
+func (p *Plan) add(names, all []string) (problems Problems) {
+	for i, name := range names {
+		t := Topic{Name: name}
+		if _, ok := slices.BinarySearch(all, name); !ok {
+			problems = append(problems, p.problem(fmt.Sprintf("topics[%d].name", i), fmt.Sprintf("topic %q is not on %s", name, p.Source), meant(name, all)))
+		}
+		if len(p.Targets) > 1 {
+			t.Target = p.Targets[0]
+		}
+		p.Topics = append(p.Topics, t)
+	}
+	return problems
+}
+
+// draftGroups are the named groups, which must be there, or all that read one of
+// the topics.
+func draftGroups(ctx context.Context, source Cluster, named, topics []string) ([]string, Problems, error) {
+	if len(named) == 0 {
+		return readers(ctx, source, topics, usual())
+	}
+	var problems Problems
+	for i, name := range named {
+		reads, err := GroupTopics(ctx, source, name)
+		if err != nil && !errors.Is(err, ErrRebalancing) { // whoever rebalances has members
+			return nil, nil, err
+		}
+		if len(reads) > 0 || err != nil {
+			continue
+		}
+		reason, fix, err := unread(ctx, source, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		problems = append(problems, Problem{Field: fmt.Sprintf("groups[%d]", i), Reason: reason, Fix: fix})
+	}
+	return named, problems, nil
 }
 
 // movable are the topics that are moved when nobody names any, sorted: not
@@ -100,60 +97,27 @@ func movable(all map[string]cluster.Topic) (names []string) {
 	return names
 }
 
-// readers are the consumer groups that read one of the topics, sorted.
-func readers(ctx context.Context, source Cluster, topics []string) ([]string, error) {
+// readers are the consumer groups that read one of the topics, sorted. One of
+// which that cannot be told is a problem: it must not be left out in silence.
+func readers(ctx context.Context, source Cluster, topics []string, p patience) (out []string, problems Problems, err error) {
 	listed, err := source.Groups(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list the groups of %s: %w", source.Name(), err)
+		return nil, nil, fmt.Errorf("list the groups of %s: %w", source.Name(), err)
 	}
-	var out []string
 	for _, l := range listed {
 		if l.ProtocolType != "consumer" && l.ProtocolType != "" {
 			continue
 		}
-		reads, err := GroupTopics(ctx, source, l.Group)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(reads, func(t string) bool { return slices.Contains(topics, t) }) {
+		reads, err := groupTopics(ctx, source, l.Group, p)
+		switch {
+		case slices.ContainsFunc(reads, func(t string) bool { return slices.Contains(topics, t) }):
 			out = append(out, l.Group)
+		case errors.Is(err, ErrRebalancing):
+			problems = append(problems, Problem{Field: "groups", Reason: fmt.Sprintf("what group %q on %s reads is not known: %v", l.Group, source.Name(), err), Fix: unsettled + ", or name the groups to move"})
+		case err != nil:
+			return nil, nil, err
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out), nil // a group that changes its coordinator may be listed by two brokers
-}
-
-// nearest suggests the one of sorted names that is closest to a mistyped one.
-func nearest(name string, all []string) string {
-	best, least := "", len(name)/2+1
-	for _, candidate := range all {
-		if d := distance(name, candidate); d < least {
-			best, least = candidate, d
-		}
-	}
-	if best == "" {
-		return "mend its name, or leave it out"
-	}
-	return fmt.Sprintf("did you mean %q?", best)
-}
-
-// distance is the Levenshtein distance of two names, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return slices.Compact(out), problems, nil // a group that changes its coordinator may be listed by two brokers
 }

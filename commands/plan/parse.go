@@ -106,12 +106,24 @@ func (p *Policy) defaults() {
 	}
 }
 
-// Marshal writes a plan file.
+// Marshal writes a plan file: steps and policy in full, of the topics what is not
+// the default.
 func (p *Plan) Marshal() ([]byte, error) {
+	brief := *p
+	brief.Topics = make([]Topic, len(p.Topics))
+	for i, t := range p.Topics {
+		if len(p.Targets) == 1 && t.Target == p.Targets[0] {
+			t.Target = ""
+		}
+		if t.TargetName == t.Name {
+			t.TargetName = ""
+		}
+		brief.Topics[i] = t
+	}
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := e.Encode(p); err != nil {
+	if err := e.Encode(&brief); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

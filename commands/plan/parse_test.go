@@ -173,17 +173,22 @@ func TestTooLargeFile(t *testing.T) {
 
 // TestMarshalRoundTrip: what is written is read as the same plan.
 func TestMarshalRoundTrip(t *testing.T) {
-	first, err := plan.Parse([]byte(least + "owner: me\ngroups: [billing]\npolicy: {hold: 1500ms}\n"))
-	require.NoError(t, err)
-	raw, err := first.Marshal()
-	require.NoError(t, err)
-	require.Contains(t, string(raw), "targets: [new]\n")
-	require.Contains(t, string(raw), "hold: 1.5s\n")
-	second, err := plan.Parse(raw)
-	require.NoError(t, err)
-	again, err := second.Marshal()
-	require.NoError(t, err)
-	require.Equal(t, string(raw), string(again))
+	for file, topics := range map[string]string{
+		least + "owner: me\ngroups: [billing]\npolicy: {hold: 1500ms}\n":                                                             "topics:\n  - name: orders\ngroups:\n",
+		"migration: m\nsource: old\ntargets: [new, far]\ntopics: [{name: a, target: far}, {name: b, target: new, target_name: c}]\n": "topics:\n  - name: a\n    target: far\n  - name: b\n    target: new\n    target_name: c\n",
+	} {
+		first, err := plan.Parse([]byte(file))
+		require.NoError(t, err)
+		raw, err := first.Marshal()
+		require.NoError(t, err)
+		require.Contains(t, string(raw), topics, "what is the default is left out")
+		require.Contains(t, string(raw), "straggler: abort\n", "but for the policy, which people review")
+		second, err := plan.Parse(raw)
+		require.NoError(t, err)
+		require.Equal(t, first.Topics, second.Topics)
+		require.Equal(t, first.Policy, second.Policy)
+		require.Equal(t, first.Groups, second.Groups)
+	}
 }
 
 // FuzzParse: whatever the bytes, a plan or problems, never a panic; what parses

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -97,7 +98,7 @@ func (r *resolver) topics(ctx context.Context) error {
 		at := fmt.Sprintf("topics[%d]", i)
 		have, ok := all[t.Name]
 		if !ok {
-			r.bad(at+".name", fmt.Sprintf("topic %q is not on %s", t.Name, r.source.Name()), nearest(t.Name, slices.Sorted(maps.Keys(all))))
+			r.bad(at+".name", fmt.Sprintf("topic %q is not on %s", t.Name, r.source.Name()), meant(t.Name, slices.Sorted(maps.Keys(all))))
 			continue
 		}
 		if have.Internal {
@@ -192,27 +193,29 @@ func (r *resolver) groups(ctx context.Context) error {
 	for i, name := range r.Plan.Groups {
 		at := fmt.Sprintf("groups[%d]", i)
 		reads, err := GroupTopics(ctx, r.source, name)
-		if err != nil {
-			return err
-		}
-		body, ok := r.group(at, name, reads)
 		switch {
+		case errors.Is(err, ErrRebalancing):
+			r.bad(at, fmt.Sprintf("what group %q on %s reads is not known: %v", name, r.source.Name(), err), unsettled)
+			continue
+		case err != nil:
+			return err
 		case len(reads) == 0:
-			hint, err := r.nearestGroup(ctx, name)
+			reason, fix, err := unread(ctx, r.source, name)
 			if err != nil {
 				return err
 			}
-			r.bad(at, fmt.Sprintf("group %q has neither members nor committed offsets on %s", name, r.source.Name()), hint)
-		case len(body.Topics) == 0:
-			r.bad(at, fmt.Sprintf("group %q reads none of the plan's topics (it reads %s)", name, strings.Join(reads, ", ")), "leave it out, or add its topics")
-		case ok:
+			r.bad(at, reason, fix)
+			continue
+		}
+		if body, ok := r.group(at, name, reads); ok {
 			r.Groups = append(r.Groups, ResolvedGroup{Name: name, Body: body})
 		}
 	}
 	return nil
 }
 
-// group is a group's plan event; false when its topics do not go together.
+// group is a group's plan event; false when it reads none of the topics, or some
+// that do not go together.
 func (r *resolver) group(at, name string, reads []string) (events.GroupPlanned, bool) {
 	body := events.GroupPlanned{Source: r.Source}
 	for _, t := range r.Topics {
@@ -225,19 +228,9 @@ func (r *resolver) group(at, name string, reads []string) (events.GroupPlanned, 
 		}
 		body.Topics, body.Target = append(body.Topics, t.Name), t.Body.Target
 	}
+	if len(body.Topics) == 0 {
+		r.bad(at, fmt.Sprintf("group %q reads none of the plan's topics (it reads %s)", name, strings.Join(reads, ", ")), "leave it out, or add its topics")
+		return body, false
+	}
 	return body, true
-}
-
-func (r *resolver) nearestGroup(ctx context.Context, name string) (string, error) {
-	listed, err := r.source.Groups(ctx)
-	if err != nil {
-		return "", fmt.Errorf("list the groups of %s: %w", r.source.Name(), err)
-	}
-	var names []string
-	for _, g := range listed {
-		if g.Group != name {
-			names = append(names, g.Group)
-		}
-	}
-	return nearest(name, names), nil
 }

@@ -247,7 +247,7 @@ func TestDraft(t *testing.T) {
 	require.NoError(t, err)
 	raw, err := p.Marshal()
 	require.NoError(t, err)
-	require.Contains(t, string(raw), "migration: m\nsource: old\ntargets: [new]\nstrategy: consumers-first\ntopics:\n  - name: clicks\n    target: new\n    target_name: clicks\n  - name: orders\n")
+	require.Contains(t, string(raw), "migration: m\nsource: old\ntargets: [new]\nstrategy: consumers-first\ntopics:\n  - name: clicks\n  - name: orders\n  - name: payments\ngroups:\n")
 	require.Equal(t, []string{"audit", "billing"}, p.Groups)
 	require.Len(t, p.Topics, 3, "neither Kafka's own topics nor portage's")
 	again, err := plan.Parse(raw)

@@ -29,12 +29,25 @@ func TestDistance(t *testing.T) {
 	})
 }
 
+// TestNearest: the closest name is suggested, and none that is far.
 func TestNearest(t *testing.T) {
 	all := []string{"clicks", "orders", "orders-eu"}
-	require.Equal(t, `did you mean "orders"?`, nearest("oders", all))
-	require.Equal(t, `did you mean "orders-eu"?`, nearest("orders-ew", all))
-	require.Equal(t, "mend its name, or leave it out", nearest("payments", all))
-	require.Equal(t, "mend its name, or leave it out", nearest("orders", nil))
+	require.Equal(t, `did you mean "orders"?`, meant("oders", all))
+	require.Equal(t, `did you mean "orders-eu"?`, meant("orders-ew", all))
+	require.Equal(t, "mend its name, or leave it out", meant("payments", all))
+	require.Equal(t, "mend its name, or leave it out", meant("orders", nil))
+}
+
+// TestNearestOfAPrefix: a name cut short stands for the only one that it begins.
+func TestNearestOfAPrefix(t *testing.T) {
+	all := []string{"a-very-long-name-of-a-migration", "orders", "orders-eu"}
+	for name, want := range map[string]string{"a-": "a-very-long-name-of-a-migration", "orders-": "orders-eu", "ord": "", "": "", "x": ""} {
+		got, ok := Nearest(name, all)
+		require.Equal(t, want, got, "%q", name)
+		require.Equal(t, want != "", ok)
+	}
+	got, ok := Nearest("", []string{"only"})
+	require.False(t, ok, "no name stands for nothing: %s", got)
 }
 
 // TestProblemsStandNearest: a field that is not in the file is told with the line
