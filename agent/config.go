@@ -10,6 +10,8 @@ import (
 
 	"github.com/portage-kafka/portage/agent/internal/consume"
 	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/cluster/group"
+	"github.com/rs/zerolog"
 )
 
 // Version is the release of this SDK, as directives and reports name it.
@@ -60,7 +62,7 @@ type ConsumerConfig struct {
 	Heartbeat, Session, Rebalance time.Duration
 	// RetryFirst and RetryMost bound the pause after a handler's error, which doubles from one to the other. 100 ms, 30 s.
 	RetryFirst, RetryMost time.Duration
-	// Buffer is how many bytes of fetched records wait per partition. 1 MiB.
+	// Buffer is how many bytes of fetched records wait per partition, 1 GiB at most. 1 MiB.
 	Buffer int
 	// StopTimeout is how long handlers may take to finish after a stop before their contexts are cancelled. 30 s.
 	StopTimeout time.Duration
@@ -90,15 +92,28 @@ func (c *ConsumerConfig) Validate() error {
 func (c *ConsumerConfig) validate() error {
 	switch {
 	case c.Handler == nil:
-		return errors.New("Handler is nil: give a function that handles a record")
-	case c.Heartbeat*3 > c.Session:
-		return fmt.Errorf("Heartbeat is %v and Session %v: a session must last for at least three heartbeats", c.Heartbeat, c.Session)
+		return errors.New("field Handler is nil: give a function that handles a record")
 	case c.RetryFirst <= 0 || c.RetryMost < c.RetryFirst:
-		return fmt.Errorf("RetryFirst is %v and RetryMost %v: want 0 < RetryFirst ≤ RetryMost", c.RetryFirst, c.RetryMost)
-	case c.Buffer <= 0 || c.StopTimeout <= 0 || c.Rebalance <= 0:
-		return fmt.Errorf("Buffer is %d, StopTimeout %v and Rebalance %v: all must be positive", c.Buffer, c.StopTimeout, c.Rebalance)
+		return fmt.Errorf("fields RetryFirst %v and RetryMost %v: want 0 < RetryFirst ≤ RetryMost", c.RetryFirst, c.RetryMost)
+	case c.Buffer <= 0 || c.Buffer > maxBuffer:
+		return fmt.Errorf("field Buffer is %d: want 1 to %d bytes", c.Buffer, maxBuffer)
+	case c.StopTimeout <= 0:
+		return fmt.Errorf("field StopTimeout is %v: want more than 0", c.StopTimeout)
+	case c.Group == "":
+		return nil // said by the core, and the members' errors name the group
 	}
-	return nil
+	member := c.member(group.Open(group.Identity{Kind: group.KindAgent}, c.Topics...), zerolog.Nop())
+	return member.Validate()
+}
+
+// maxBuffer keeps what a fetch asks for within the 32 bits that it has for that.
+const maxBuffer = 1 << 30
+
+// member is the configuration of a membership on either side.
+func (c *ConsumerConfig) member(offer group.Offer, log zerolog.Logger) group.Config {
+	return group.Config{
+		Group: c.Group, Offer: offer, Heartbeat: c.Heartbeat, Session: c.Session, Rebalance: c.Rebalance, Log: log,
+	}
 }
 
 // core is the configuration of the consumer's core.
@@ -113,12 +128,12 @@ func validateClusters(all map[string]cluster.Config, needed ...string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if err := all[name].Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("Clusters[%q]: %w", name, err))
+			errs = append(errs, fmt.Errorf("field Clusters[%q]: %w", name, err))
 		}
 	}
 	for _, name := range needed {
 		if _, there := all[name]; !there {
-			errs = append(errs, fmt.Errorf("Clusters has %q, but not %q: say how to reach it", slices.Sorted(maps.Keys(all)), name))
+			errs = append(errs, fmt.Errorf("field Clusters has %q, but not %q: say how to reach it", slices.Sorted(maps.Keys(all)), name))
 		}
 	}
 	return errors.Join(errs...)

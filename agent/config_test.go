@@ -24,16 +24,20 @@ func TestConsumerConfig(t *testing.T) {
 	require.Equal(t, 30*time.Second, c.Rebalance)
 	require.Equal(t, Earliest, c.Start)
 	for want, spoil := range map[string]func(*ConsumerConfig){
-		"Handler is nil":       func(c *ConsumerConfig) { c.Handler = nil },
-		"Group is empty":       func(c *ConsumerConfig) { c.Group = "" },
-		"Instance is empty":    func(c *ConsumerConfig) { c.Instance = "" },
-		`but not "c"`:          func(c *ConsumerConfig) { delete(c.Clusters, "c") },
-		`Home is "x"`:          func(c *ConsumerConfig) { c.Home = "x" },
-		`Start is "middle"`:    func(c *ConsumerConfig) { c.Start = "middle" },
-		"at least three heart": func(c *ConsumerConfig) { c.Heartbeat = time.Minute },
-		"RetryFirst is 1s":     func(c *ConsumerConfig) { c.RetryFirst, c.RetryMost = time.Second, time.Millisecond },
-		"Buffer is -1":         func(c *ConsumerConfig) { c.Buffer = -1 },
-		`Clusters["s"]`:        func(c *ConsumerConfig) { c.Clusters["s"] = cluster.Config{} },
+		"Handler is nil":         func(c *ConsumerConfig) { c.Handler = nil },
+		"Group is empty":         func(c *ConsumerConfig) { c.Group = "" },
+		"Instance is empty":      func(c *ConsumerConfig) { c.Instance = "" },
+		`but not "c"`:            func(c *ConsumerConfig) { delete(c.Clusters, "c") },
+		`Home is "x"`:            func(c *ConsumerConfig) { c.Home = "x" },
+		`Start is "middle"`:      func(c *ConsumerConfig) { c.Start = "middle" },
+		"at least three heart":   func(c *ConsumerConfig) { c.Heartbeat = time.Minute },
+		"RetryFirst 1s and":      func(c *ConsumerConfig) { c.RetryFirst, c.RetryMost = time.Second, time.Millisecond },
+		"Buffer is -1":           func(c *ConsumerConfig) { c.Buffer = -1 },
+		"Buffer is 2147483648":   func(c *ConsumerConfig) { c.Buffer = 1 << 31 },
+		"StopTimeout is -1s":     func(c *ConsumerConfig) { c.StopTimeout = -time.Second },
+		"no time to drain":       func(c *ConsumerConfig) { c.Rebalance = c.Heartbeat + 2*time.Second },
+		"a duration is negative": func(c *ConsumerConfig) { c.Heartbeat = -time.Second },
+		`Clusters["s"]`:          func(c *ConsumerConfig) { c.Clusters["s"] = cluster.Config{} },
 	} {
 		c := goodConsumer()
 		spoil(&c)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/portage-kafka/portage/agent/internal/consume"
 	"github.com/portage-kafka/portage/cluster"
-	"github.com/portage-kafka/portage/cluster/group"
 	"github.com/portage-kafka/portage/events"
 	"github.com/rs/zerolog"
 )
@@ -21,7 +20,7 @@ func (l *loop) do(a consume.Action) {
 		l.work.Go(func() { l.readDirective(a) })
 	case consume.Join:
 		l.fetcher(a.Cluster, a.Offer.Topics)
-		l.seats[a.Side] = sit(l.ctx, &l.work, l.clusters, a, l.member(a.Offer), l.post)
+		l.seats[a.Side] = sit(l.ctx, &l.work, l.clusters, a, l.cfg.member(a.Offer, l.log), l.post)
 	case consume.Tell:
 		if t := l.seats[a.Side]; t != nil {
 			t.tell(a.Input)
@@ -57,12 +56,6 @@ func (l *loop) do(a consume.Action) {
 		l.notice(noticeOf(a))
 	case consume.Done:
 		l.finished = true
-	}
-}
-
-func (l *loop) member(offer group.Offer) group.Config {
-	return group.Config{
-		Group: l.cfg.Group, Offer: offer, Heartbeat: l.cfg.Heartbeat, Session: l.cfg.Session, Rebalance: l.cfg.Rebalance, Log: l.log,
 	}
 }
 

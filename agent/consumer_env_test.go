@@ -3,7 +3,6 @@ package agent_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -152,11 +151,11 @@ type running struct {
 }
 
 func (e *env) start(cfg agent.ConsumerConfig) *running {
-	var w io.Writer = io.Discard
+	log := zerolog.Nop()
 	if testing.Verbose() {
-		w = zerolog.ConsoleWriter{Out: os.Stderr, NoColor: true, TimeFormat: "05.000"}
+		log = zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, NoColor: true, TimeFormat: "05.000"}).With().Timestamp().Logger()
 	}
-	c, err := agent.NewConsumer(cfg, agent.WithLogger(zerolog.New(w).With().Timestamp().Logger()), agent.WithConsumerObserver(agent.ConsumerObserver{
+	c, err := agent.NewConsumer(cfg, agent.WithLogger(log), agent.WithConsumerObserver(agent.ConsumerObserver{
 		Notice: func(n agent.Notice) {
 			e.mu.Lock()
 			e.notices = append(e.notices, heard{n, cfg.Instance, time.Now()})

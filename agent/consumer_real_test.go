@@ -79,10 +79,10 @@ func (o *orchestra) report(t *testing.T, instances int) {
 	var pauses, drain, stage, resume []time.Duration
 	obeyed := map[string]time.Time{}
 	for _, n := range o.notices {
-		switch {
-		case n.Kind == agent.NoticeObeyed:
+		switch n.Kind {
+		case agent.NoticeObeyed:
 			obeyed[n.instance+" "+strings.Fields(n.Text)[1]] = n.at
-		case n.Kind == agent.NoticeResumed:
+		case agent.NoticeResumed:
 			pauses = append(pauses, n.Pause)
 			resume = append(resume, n.at.Sub(obeyed[n.instance+" target,"]))
 		}

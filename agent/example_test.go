@@ -133,6 +133,6 @@ func ExampleConsumerConfig_Validate() {
 	}
 	fmt.Println(cfg.Validate())
 	// Output:
-	// Heartbeat is 5s and Session 10s: a session must last for at least three heartbeats
-	// Clusters has ["old"], but not "control": say how to reach it
+	// group "billing": Heartbeat is 5s and Session 10s: a session must last for at least three heartbeats
+	// field Clusters has ["old"], but not "control": say how to reach it
 }

@@ -46,13 +46,13 @@ func (c *ProducerConfig) Validate() error {
 	setDefault(&c.Codec, batch.None.String())
 	var errs []error
 	if c.Topic == "" || c.Instance == "" {
-		errs = append(errs, fmt.Errorf("Topic is %q and Instance %q: give both", c.Topic, c.Instance))
+		errs = append(errs, fmt.Errorf("fields Topic %q and Instance %q: give both", c.Topic, c.Instance))
 	}
 	if c.Linger < 0 || c.BatchBytes <= 0 || c.BufferBytes < c.BatchBytes {
-		errs = append(errs, fmt.Errorf("Linger is %v, BatchBytes %d and BufferBytes %d: want 0 ≤ Linger and 0 < BatchBytes ≤ BufferBytes", c.Linger, c.BatchBytes, c.BufferBytes))
+		errs = append(errs, fmt.Errorf("fields Linger %v, BatchBytes %d and BufferBytes %d: want 0 ≤ Linger and 0 < BatchBytes ≤ BufferBytes", c.Linger, c.BatchBytes, c.BufferBytes))
 	}
 	if _, ok := codecOf(c.Codec); !ok {
-		errs = append(errs, fmt.Errorf("Codec is %q: use none, gzip, snappy, lz4 or zstd", c.Codec))
+		errs = append(errs, fmt.Errorf("field Codec is %q: use none, gzip, snappy, lz4 or zstd", c.Codec))
 	}
 	return errors.Join(append(errs, validateClusters(c.Clusters, c.Home, c.Control))...)
 }

@@ -123,10 +123,10 @@ func (s *sender) one(ctx context.Context, r workload.Record) error {
 		m.Headers = append(m.Headers, agent.Header{Key: h.Key, Value: h.Value})
 	}
 	err := s.producers[r.Topic].SendAsync(ctx, m, func(a agent.Ack, err error) { s.answered(r, a, err) })
-	if ctx.Err() != nil {
-		return nil
+	if err != nil && ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (s *sender) answered(r workload.Record, a agent.Ack, err error) {

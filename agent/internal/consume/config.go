@@ -50,15 +50,15 @@ func (c *Config) Validate() error {
 	c.Topics = slices.Compact(slices.Sorted(slices.Values(c.Topics)))
 	switch {
 	case c.Group == "":
-		return errors.New("Group is empty: name the consumer group")
+		return errors.New("field Group is empty: name the consumer group")
 	case len(c.Topics) == 0 || c.Topics[0] == "":
-		return errors.New("Topics is empty or has an empty name: name the topics to consume, as the home cluster calls them")
+		return errors.New("field Topics is empty or has an empty name: name the topics to consume, as the home cluster calls them")
 	case c.Instance == "" || c.Incarnation == "":
-		return errors.New("Instance is empty: name the place of this process in the service, unique among its instances and kept by a restart")
+		return errors.New("field Instance is empty: name the place of this process in the service, unique among its instances and kept by a restart")
 	case !slices.Contains(c.Clusters, c.Home):
-		return fmt.Errorf("Home is %q, which is not among Clusters %q: add how to reach it", c.Home, c.Clusters)
+		return fmt.Errorf("field Home is %q, which is not among Clusters %q: add how to reach it", c.Home, c.Clusters)
 	case c.Start != StartEarliest && c.Start != StartLatest:
-		return fmt.Errorf("Start is %q: want %q or %q", c.Start, StartEarliest, StartLatest)
+		return fmt.Errorf("field Start is %q: want %q or %q", c.Start, StartEarliest, StartLatest)
 	case c.Commit < 0 || c.Hold < 0 || c.Retry < 0 || c.Relogin < 0:
 		return fmt.Errorf("a duration is negative: %v", []time.Duration{c.Commit, c.Hold, c.Retry, c.Relogin})
 	}
