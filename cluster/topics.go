@@ -55,6 +55,29 @@ func (s TopicSpec) request(timeout time.Duration) *kmsg.CreateTopicsRequest {
 	return req
 }
 
+// GrowTopic raises the number of a topic's partitions; a lower one is an error
+// of code 37 (INVALID_PARTITIONS).
+func (c *Client) GrowTopic(ctx context.Context, name string, partitions int32) error {
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	req.TimeoutMillis = int32(c.cfg.RequestTimeout.Milliseconds())
+	t := kmsg.NewCreatePartitionsRequestTopic()
+	t.Topic, t.Count = name, partitions
+	req.Topics = append(req.Topics, t)
+	err := c.onController(ctx, func() error {
+		resp, err := Do[*kmsg.CreatePartitionsResponse](ctx, c, req, OnController())
+		if err != nil || len(resp.Topics) != 1 {
+			return orMissing(err, "CreatePartitions")
+		}
+		return c.topicVerdict("CreatePartitions", name, resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
+	})
+	c.Forget(name)
+	if err != nil {
+		return err
+	}
+	c.awaitLeaders(ctx, name)
+	return nil
+}
+
 // DeleteTopic deletes a topic; an unknown one is an ErrUnknownTopic.
 func (c *Client) DeleteTopic(ctx context.Context, name string) error {
 	req := kmsg.NewPtrDeleteTopicsRequest()

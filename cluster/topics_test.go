@@ -42,6 +42,14 @@ func TestTopicLife(t *testing.T) {
 	require.ErrorIs(t, err, cluster.ErrTopicExists)
 	require.ErrorContains(t, err, name)
 
+	require.NoError(t, c.GrowTopic(ctx, name, 5))
+	_, err = c.Leader(ctx, name, 4)
+	require.NoError(t, err, "the leaders of new partitions are known")
+	code, ok := cluster.Code(c.GrowTopic(ctx, name, 4))
+	require.True(t, ok)
+	require.Equal(t, kerr.InvalidPartitions.Code, code)
+	require.ErrorIs(t, c.GrowTopic(ctx, "no-such-topic", 5), cluster.ErrUnknownTopic)
+
 	require.NoError(t, c.DeleteTopic(ctx, name))
 	require.ErrorIs(t, c.DeleteTopic(ctx, name), cluster.ErrUnknownTopic)
 	again := cluster.TopicSpec{Name: name, Partitions: 1}
