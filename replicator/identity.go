@@ -122,11 +122,32 @@ func (p *partition) noteAdded(have int32) {
 	}
 }
 
-// reportAdded appends a stop for every partition beyond the plan.
+// reportAdded lets the topic grow with its source.
 func (p *partition) reportAdded(ctx context.Context) error {
 	p.mu.Lock()
 	j, from, to := p.job, max(p.addedReported, p.job.copy().Partitions), p.added
 	p.mu.Unlock()
+	report := p.reportGrowth
+	if j.copy().Shared {
+		report = p.stopBeyond
+	}
+	if err := report(ctx, j, from, to); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addedReported = to
+	return nil
+}
+
+func (p *partition) reportGrowth(ctx context.Context, j job, _, to int32) error {
+	p.log.Info().Int32("partitions", to).Msg("the source topic has more partitions")
+	return p.append(ctx, j, j.cause(), to-1, events.PartitionsAdded{Partitions: to})
+}
+
+// stopBeyond appends a stop for every partition beyond the plan: once the
+// writers move, the target has partitions of its own.
+func (p *partition) stopBeyond(ctx context.Context, j job, from, to int32) error {
 	for n := from; n < to; n++ {
 		reason := fmt.Sprintf("the source topic has %d partitions, the plan has %d: what is written to partition %d is not copied; plan the topic anew", to, j.copy().Partitions, n)
 		p.log.Error().Msg(reason)
@@ -134,8 +155,5 @@ func (p *partition) reportAdded(ctx context.Context) error {
 			return err
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.addedReported = to
 	return nil
 }

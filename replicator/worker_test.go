@@ -290,14 +290,30 @@ func TestDeletedTopicStops(t *testing.T) {
 	require.Contains(t, got.Reason, "topic orders is not on cluster source any more")
 }
 
-func TestAddedPartitionIsReported(t *testing.T) {
+// TestAddedPartitionsAreReported: while the copy is the only writer the topic
+// may grow, and does so again; afterwards each partition beyond the plan is a stop.
+func TestAddedPartitionsAreReported(t *testing.T) {
 	e, _ := onKfake(t, embedded.Options{})
 	o := e.topic("orders", 1, nil)
 	fill(t, e.sourceAddr, o, 0, 20)
 	e.publish(o)
+	e.start(nil)
+	e.copied(o)
+	for _, n := range []int32{2, 4} {
+		require.NoError(t, e.source.GrowTopic(t.Context(), o.Topic, n))
+		awaitEvent(e, func(_ events.Event, b events.PartitionsAdded) bool { return b.Partitions == n })
+	}
+}
+
+func TestPartitionsAddedTooLateStop(t *testing.T) {
+	e, _ := onKfake(t, embedded.Options{})
+	o := e.topic("orders", 1, nil)
+	o.Shared = true
+	fill(t, e.sourceAddr, o, 0, 20)
+	e.publish(o)
 	w := e.start(nil)
 	e.copied(o)
-	addPartitions(t, e.source, o.Topic, 3)
+	require.NoError(t, e.source.GrowTopic(t.Context(), o.Topic, 3))
 	for p := int32(1); p < 3; p++ {
 		got := awaitEvent(e, func(_ events.Event, b events.CopyStopped) bool { return b.Partition == p })
 		require.Equal(t, CodeDiverged, got.Code)
@@ -306,18 +322,6 @@ func TestAddedPartitionIsReported(t *testing.T) {
 	fill(t, e.sourceAddr, o, 20, 20)
 	e.copied(o)
 	require.Equal(t, "copying", w.Status()[0].Phase, "the others go on")
-}
-
-func addPartitions(t *testing.T, c *cluster.Client, topic string, count int32) {
-	t.Helper()
-	req := kmsg.NewPtrCreatePartitionsRequest()
-	req.TimeoutMillis = 10_000
-	rt := kmsg.NewCreatePartitionsRequestTopic()
-	rt.Topic, rt.Count = topic, count
-	req.Topics = append(req.Topics, rt)
-	resp, err := cluster.Do[*kmsg.CreatePartitionsResponse](context.Background(), c, req, cluster.OnController())
-	require.NoError(t, err)
-	require.NoError(t, kerr.ErrorForCode(resp.Topics[0].ErrorCode))
 }
 
 func TestStoppedPartitionResumesOnANewerDirective(t *testing.T) {
