@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // errDown says that a broker does not run.
@@ -21,7 +22,8 @@ type broker struct {
 	formatArgs []string                                    // what the data folder begins with
 	log        func(format string, args ...any)
 	mu         sync.Mutex
-	child      *process // nil before the first launch; guarded by mu
+	child      *process      // nil before the first launch; guarded by mu
+	former     time.Duration // processor time of the children before; guarded by mu
 }
 
 // newBroker writes the settings of a broker.
@@ -36,6 +38,9 @@ func (c *Cluster) newBroker(id int) (*broker, error) {
 		return nil, err
 	}
 	props := properties(c.opts, c.dir, id, c.ports)
+	if err := inlineKeys(c.opts, props); err != nil {
+		return nil, err
+	}
 	return b, os.WriteFile(b.settings(), []byte(render(props)), 0o600) // passwords are in it
 }
 
@@ -64,6 +69,9 @@ func (b *broker) launch() error {
 	child, err := launch(exec.Command("java", b.java("kafka.Kafka", b.settings())...), b.logFile())
 	if err != nil {
 		return fmt.Errorf("broker %d: %w", b.id, err)
+	}
+	if b.child != nil {
+		b.former += b.child.used
 	}
 	b.child = child
 	b.log("broker %d started, process %d", b.id, child.os.Pid)

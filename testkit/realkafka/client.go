@@ -77,7 +77,8 @@ func (c *Cluster) credentials(cfg *ClientConfig, l Listener, user string) (err e
 	return nil
 }
 
-// Properties is the configuration as a Java client.properties file, which Kafka's own tools take.
+// Properties is the configuration as a Java client.properties file, which Kafka's own tools take (with MutualTLS those of
+// Source and later; the older ones read no key from a file that is not encrypted).
 func (c ClientConfig) Properties() string {
 	const modules = "org.apache.kafka.common.security."
 	all := map[string]string{"security.protocol": Listener{TLS: tlsKind(c), SASL: c.Mechanism}.protocol()}

@@ -27,6 +27,7 @@ type Cluster struct {
 	libs    string
 	ports   []brokerPorts
 	brokers []*broker // broker with id i is at i-1
+	keeper  *keeper   // nil without ZooKeeper
 	stop    sync.Once
 
 	authority *authority // nil unless a listener speaks TLS
@@ -115,6 +116,11 @@ func (c *Cluster) furnish() (err error) {
 	if c.signer, err = newSigner(c.opts, c.dir); err != nil {
 		return err
 	}
+	if keepsZoo(c.opts.Version) {
+		if c.keeper, err = newKeeper(c.dir, c.ports[0].controller); err != nil {
+			return err
+		}
+	}
 	for id := 1; id <= c.opts.Brokers; id++ {
 		b, err := c.newBroker(id)
 		if err != nil {
@@ -144,8 +150,11 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(raw[:])
 }
 
-// boot formats and starts all brokers at once and waits for them.
+// boot starts all brokers at once and waits for them.
 func (c *Cluster) boot(ctx context.Context) error {
+	if c.keeper != nil {
+		return c.bootWithKeeper(ctx)
+	}
 	group, gctx := errgroup.WithContext(ctx)
 	for _, b := range c.brokers {
 		group.Go(func() error {
@@ -161,6 +170,25 @@ func (c *Cluster) boot(ctx context.Context) error {
 	return c.waitReady(ctx, c.brokers...)
 }
 
+// bootWithKeeper starts ZooKeeper first; there is nothing to format, and the brokers choose the cluster id.
+func (c *Cluster) bootWithKeeper(ctx context.Context) error {
+	if err := c.keeper.launch(c.libs); err != nil {
+		return err
+	}
+	if err := c.keeper.addUsers(ctx, c.libs, c.opts); err != nil {
+		return fmt.Errorf("%w\n%s", err, c.Tail(tailLines))
+	}
+	for _, b := range c.brokers {
+		if err := b.launch(); err != nil {
+			return err
+		}
+	}
+	if err := c.waitReady(ctx, c.brokers...); err != nil {
+		return err
+	}
+	return c.learnID(ctx)
+}
+
 // Name is the name given in the options.
 func (c *Cluster) Name() string { return c.opts.Name }
 
@@ -170,7 +198,8 @@ func (c *Cluster) ID() string { return c.id }
 // Version is the version of Apache Kafka that runs.
 func (c *Cluster) Version() string { return c.opts.Version }
 
-// Dir holds data and logs until Stop: broker-N/data, broker-N/out.log, broker-N/server.properties.
+// Dir holds data and logs until Stop: broker-N/data, broker-N/out.log, broker-N/server.properties; zookeeper/out.log where
+// there is one.
 func (c *Cluster) Dir() string { return c.dir }
 
 // Bootstrap are the addresses (host:port) of a listener; none if there is no such listener.
@@ -184,11 +213,16 @@ func (c *Cluster) Brokers() (ids []int) {
 	return ids
 }
 
-// Stop kills the brokers and removes their data, unless Options.Dir asked to keep it. It may be called more than once.
+// Stop kills the brokers (and ZooKeeper) and removes their data, unless Options.Dir asked to keep it. It may be called more than once.
 func (c *Cluster) Stop() {
 	c.stop.Do(func() {
 		for _, b := range c.brokers {
 			if err := b.kill(os.Kill); err != nil {
+				c.logf("%v", err)
+			}
+		}
+		if c.keeper != nil {
+			if err := c.keeper.kill(); err != nil {
 				c.logf("%v", err)
 			}
 		}
@@ -205,6 +239,9 @@ func (c *Cluster) Tail(n int) string {
 	var b strings.Builder
 	for _, br := range c.brokers {
 		fmt.Fprintf(&b, "--- %s broker %d (Apache Kafka %s), last lines:\n%s\n", c.opts.Name, br.id, c.opts.Version, br.tail(n))
+	}
+	if c.keeper != nil {
+		fmt.Fprintf(&b, "--- %s ZooKeeper, last lines:\n%s\n", c.opts.Name, tail(c.keeper.logFile(), n))
 	}
 	return b.String()
 }

@@ -27,7 +27,7 @@ func (c *Cluster) Kill(id int, sig os.Signal) error {
 
 // Restart starts a broker on the data that it left, stopping it in order first if it still runs, and returns when it
 // answers and is in the cluster again. After os.Kill that takes 9 s longer: the controller lets it back in only when its former
-// session has ended (broker.session.timeout.ms).
+// session has ended (broker.session.timeout.ms; with ZooKeeper 6 s).
 func (c *Cluster) Restart(ctx context.Context, id int) error {
 	b, err := c.broker(id)
 	if err != nil {
@@ -35,6 +35,11 @@ func (c *Cluster) Restart(ctx context.Context, id int) error {
 	}
 	if err := b.kill(terminate()); err != nil {
 		return err
+	}
+	if c.keeper != nil {
+		if err := c.keeper.forget(ctx, id); err != nil {
+			return err
+		}
 	}
 	if err := b.launch(); err != nil {
 		return err

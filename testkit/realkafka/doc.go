@@ -16,11 +16,16 @@
 // Stop must be called; it kills the brokers and removes their data. Should the process die first, the kernel kills the
 // brokers (Linux), and only a temporary folder is left. A started broker takes about 350 MB and 4 s on two cores.
 //
+// # Measuring
+//
+// Cluster.CPU is the processor time of the brokers, MirrorMaker.CPU that of a MirrorMaker 2 (see StartMirrorMaker), which is
+// what others copy with: differences of two readings are what a piece of work has cost (Linux only).
+//
 // # What differs from a production broker
 //
 // The settings in properties.go make tests quick: no initial rebalance delay (Options.RebalanceDelay restores Kafka's 3 s,
 // which pause figures need), an eager log cleaner, a producer-id check every second, small internal topics. All brokers are
-// controllers, too. Options.Properties overrides any of it.
+// controllers, too; those of version Oldest have one ZooKeeper beside them instead. Options.Properties overrides any of it.
 //
 // Every cluster has the listener INTERNAL: plaintext, open to all on loopback, super user. It serves the brokers among
 // themselves and this package; Options.Listeners adds those that a test is about.

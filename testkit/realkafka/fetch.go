@@ -17,7 +17,7 @@ var ErrNoMaven = errors.New("realkafka: Maven (mvn) is not installed")
 // left alone, so that a second call needs neither network nor Maven. Several processes may fetch at once.
 func Fetch(ctx context.Context, versions ...string) error {
 	if len(versions) == 0 {
-		versions = Versions()
+		versions = Pinned()
 	}
 	for _, v := range versions {
 		dir, err := libs(v)
@@ -51,7 +51,8 @@ func fetch(ctx context.Context, version, dir string) error {
 	if err := os.WriteFile(filepath.Join(tmp, "pom.xml"), []byte(pom(version)), 0o644); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, mvn, "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs")
+	// -C: bytes that do not have the repository's checksum fail the fetch; Maven alone would warn and go on.
+	cmd := exec.CommandContext(ctx, mvn, "-q", "-B", "-C", "dependency:copy-dependencies", "-DoutputDirectory=libs")
 	cmd.Dir = tmp
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mvn: %w\n%s", err, lastLines(out, 20))
@@ -72,19 +73,23 @@ func moveIn(from, dir, version string) error {
 	return nil
 }
 
-// pom is a Maven project that depends on one version of Apache Kafka. 3.9 brings a second slf4j binding, which is left out:
-// with two, the class path's order decides which one logs.
+// pom is a Maven project that depends on one version of Apache Kafka. 2.8 and 3.9 bring a second slf4j binding, which is left
+// out: with two, the class path's order decides which one logs.
 func pom(version string) string {
 	var b strings.Builder
 	b.WriteString("<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>" +
 		"<groupId>portage</groupId><artifactId>kafka</artifactId><version>1</version>\n<dependencies>\n")
 	for _, a := range artifacts() {
 		dependency(&b, "org.apache.kafka", a, version,
-			"<exclusions><exclusion><groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId></exclusion></exclusions>")
+			"<exclusions>"+exclusion("slf4j-reload4j")+exclusion("slf4j-log4j12")+"</exclusions>")
 	}
 	dependency(&b, "org.slf4j", "slf4j-simple", "1.7.36", "")
 	b.WriteString("</dependencies>\n</project>\n")
 	return b.String()
+}
+
+func exclusion(artifact string) string {
+	return "<exclusion><groupId>org.slf4j</groupId><artifactId>" + artifact + "</artifactId></exclusion>"
 }
 
 func dependency(b *strings.Builder, group, artifact, version, more string) {

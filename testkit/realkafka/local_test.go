@@ -60,6 +60,7 @@ func TestPomNamesEveryArtifact(t *testing.T) {
 		if d.Group == "org.apache.kafka" {
 			require.Equal(t, "9.9.9", d.Version)
 			require.Equal(t, "slf4j-reload4j", d.Without[0].Artifact)
+			require.Equal(t, "slf4j-log4j12", d.Without[1].Artifact)
 			got = append(got, d.Artifact)
 		}
 	}
@@ -103,8 +104,10 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	java(`openjdk version "17.0.2"`)
 	err = Available()
 	require.ErrorIs(t, err, ErrNotFetched)
-	require.ErrorContains(t, err, "version 3.9.2")
+	require.ErrorContains(t, err, "version 2.8.2")
 	require.ErrorContains(t, err, "make kafka-fetch")
+	_, err = StartMirrorMaker(context.Background(), nil)
+	require.ErrorIs(t, err, ErrNotFetched)
 }
 
 func TestHalfAVersionIsNone(t *testing.T) {

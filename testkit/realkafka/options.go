@@ -19,15 +19,16 @@ var ErrOptions = errors.New("realkafka: options")
 type Options struct {
 	// Name is put before this cluster's lines in Log; default "kafka".
 	Name string
-	// Version is one of Versions; default Source.
+	// Version is one of Pinned; default Source.
 	Version string
-	// Brokers is 1 (also for 0) or 3. Every broker is a controller, too; their ids start at 1.
+	// Brokers is 1 (also for 0) or 3. Every broker is a controller, too, but for Oldest, which has one ZooKeeper; their ids
+	// start at 1.
 	Brokers int
 	// Listeners are further ways in besides Internal: with TLS, SASL or both.
 	Listeners []Listener
 	// Users can log in with a password; for listeners with PLAIN or SCRAM.
 	Users []User
-	// ACLs turns Kafka's StandardAuthorizer on: what no ACL allows is denied, but for whoever comes through Internal or through
+	// ACLs turns Kafka's authorizer on: what no ACL allows is denied, but for whoever comes through Internal or through
 	// another listener that asks for neither a certificate nor SASL.
 	ACLs bool
 	// Properties override or extend the brokers' server.properties.
@@ -69,8 +70,8 @@ func (o Options) Validate() error {
 	if o.Brokers != 1 && o.Brokers != 3 {
 		return fmt.Errorf("%w: Brokers is %d: use 1 or 3", ErrOptions, o.Brokers)
 	}
-	if !slices.Contains(Versions(), o.Version) {
-		return fmt.Errorf("%w: Version is %q: use one of %v", ErrOptions, o.Version, Versions())
+	if !slices.Contains(Pinned(), o.Version) {
+		return fmt.Errorf("%w: Version is %q: use one of %v", ErrOptions, o.Version, Pinned())
 	}
 	if o.RebalanceDelay < 0 {
 		return fmt.Errorf("%w: RebalanceDelay is %v: use 0 or more", ErrOptions, o.RebalanceDelay)

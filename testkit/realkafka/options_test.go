@@ -14,7 +14,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	require.Equal(t, Source, o.Version)
 	require.Equal(t, 1, o.Brokers)
 	require.Equal(t, DefaultHeapMB, o.HeapMB)
-	for _, v := range Versions() {
+	for _, v := range Pinned() {
 		require.NoError(t, everyWay(v).Validate())
 	}
 }
@@ -23,7 +23,8 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 	listener := func(l Listener) Options { return Options{Listeners: []Listener{l}} }
 	for want, o := range map[string]Options{
 		"Brokers is 2": {Brokers: 2},
-		`Version is "3.8.0": use one of [3.9.2 4.`:  {Version: "3.8.0"},
+		`Version is "3.8.0": use one of [2.8.2 3.`:  {Version: "3.8.0"},
+		"OAUTHBEARER and Version 2.8.2":             {Version: Oldest, Listeners: []Listener{{Name: "A", SASL: OAuth}}},
 		"RebalanceDelay is -1s":                     {RebalanceDelay: -time.Second},
 		"HeapMB is 64":                              {HeapMB: 64},
 		`Name is "../x"`:                            {Name: "../x"},
@@ -63,7 +64,7 @@ func TestPropertiesOfOneBroker(t *testing.T) {
 		"controller.quorum.voters":             "1@127.0.0.1:1,2@127.0.0.1:101",
 		"listeners":                            "INTERNAL://127.0.0.1:102,MTLS://127.0.0.1:103,CONTROLLER://127.0.0.1:101",
 		"advertised.listeners":                 "INTERNAL://127.0.0.1:102,MTLS://127.0.0.1:103",
-		"listener.security.protocol.map":       "CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,MTLS:SSL",
+		"listener.security.protocol.map":       "INTERNAL:PLAINTEXT,MTLS:SSL,CONTROLLER:PLAINTEXT",
 		"log.dirs":                             "/d/broker-2/data",
 		"offsets.topic.replication.factor":     "3",
 		"transaction.state.log.min.isr":        "2",
@@ -78,6 +79,26 @@ func TestPropertiesOfOneBroker(t *testing.T) {
 	got = properties(o, "/d", 2, twoPorts(o))
 	require.Equal(t, "7", got["node.id"], "what the caller asks for wins")
 	require.Equal(t, "5", got["log.retention.ms"])
+}
+
+func TestPropertiesWithZooKeeper(t *testing.T) {
+	o := Options{Version: Oldest, Listeners: []Listener{{Name: "TLS", TLS: ServerTLS}}, ACLs: true, Brokers: 3}.withDefaults()
+	got := properties(o, "/d", 2, twoPorts(o))
+	for k, v := range map[string]string{
+		"broker.id":                      "2",
+		"zookeeper.connect":              "127.0.0.1:1",
+		"zookeeper.session.timeout.ms":   "6000",
+		"listeners":                      "INTERNAL://127.0.0.1:102,TLS://127.0.0.1:103",
+		"advertised.listeners":           "INTERNAL://127.0.0.1:102,TLS://127.0.0.1:103",
+		"listener.security.protocol.map": "INTERNAL:PLAINTEXT,TLS:SSL",
+		"log.dirs":                       "/d/broker-2/data",
+		"authorizer.class.name":          "kafka.security.authorizer.AclAuthorizer",
+	} {
+		require.Equal(t, v, got[k], k)
+	}
+	for _, k := range []string{"process.roles", "node.id", "controller.quorum.voters"} {
+		require.NotContains(t, got, k)
+	}
 }
 
 func TestSecureSettings(t *testing.T) {
@@ -109,6 +130,9 @@ func TestScramUsersAreBornWithTheCluster(t *testing.T) {
 	require.Empty(t, scramArgs(o))
 	o.Listeners = append(o.Listeners, Listener{Name: "S", SASL: Scram512})
 	require.Equal(t, []string{"--add-scram", "SCRAM-SHA-512=[name=a,password=x]", "--add-scram", "SCRAM-SHA-512=[name=b,password=y]"}, scramArgs(o))
+	o.Listeners = append(o.Listeners, Listener{Name: "T", SASL: Scram256})
+	require.Equal(t, "SCRAM-SHA-256=[password=y],SCRAM-SHA-512=[password=y]", scramCredentials(o, o.Users[1]))
+	require.Empty(t, scramCredentials(Options{}, o.Users[1]))
 }
 
 func TestKeysFromAFileNeedPermission(t *testing.T) {

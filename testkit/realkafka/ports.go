@@ -20,7 +20,7 @@ var errNoPort = errors.New("realkafka: no free port")
 
 // brokerPorts are the ports of one broker.
 type brokerPorts struct {
-	controller int
+	controller int            // of the first broker: of ZooKeeper, where there is one
 	listeners  map[string]int // by listener name
 }
 

@@ -14,6 +14,7 @@ type process struct {
 	os   *os.Process
 	done chan struct{} // closed when the process has ended
 	err  error         // how it ended; read after done
+	used time.Duration // processor time in all; read after done
 }
 
 // launch starts a command whose output goes to the end of a file. The kernel kills the child when the parent thread ends
@@ -37,6 +38,7 @@ func launch(cmd *exec.Cmd, logFile string) (*process, error) {
 		started <- err
 		if err == nil {
 			p.err = cmd.Wait()
+			p.used = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		}
 	}()
 	if err := <-started; err != nil {

@@ -21,12 +21,8 @@ func properties(o Options, dir string, id int, ports []brokerPorts) map[string]s
 
 // shape is what makes these brokers one cluster.
 func shape(o Options, data string, id int, ports []brokerPorts) map[string]string {
-	var voters []string
-	for i, p := range ports {
-		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", i+1, p.controller))
-	}
 	mine := ports[id-1]
-	protocols := []string{"CONTROLLER:PLAINTEXT", Internal + ":PLAINTEXT"}
+	protocols := []string{Internal + ":PLAINTEXT"}
 	for _, l := range o.Listeners {
 		protocols = append(protocols, l.Name+":"+l.protocol())
 	}
@@ -35,16 +31,34 @@ func shape(o Options, data string, id int, ports []brokerPorts) map[string]strin
 		advertised = append(advertised, fmt.Sprintf("%s://127.0.0.1:%d", name, mine.listeners[name]))
 	}
 	clients := strings.Join(advertised, ",")
-	return map[string]string{
-		"process.roles":                  "broker,controller",
-		"node.id":                        strconv.Itoa(id),
-		"controller.quorum.voters":       strings.Join(voters, ","),
-		"controller.listener.names":      "CONTROLLER",
+	all := map[string]string{
 		"inter.broker.listener.name":     Internal,
-		"listeners":                      fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", clients, mine.controller),
+		"listeners":                      clients,
 		"advertised.listeners":           clients,
 		"listener.security.protocol.map": strings.Join(protocols, ","),
 		"log.dirs":                       data,
+	}
+	if keepsZoo(o.Version) {
+		maps.Copy(all, zooShape(id, ports))
+		return all
+	}
+	maps.Copy(all, controllerShape(id, ports))
+	all["listeners"] += fmt.Sprintf(",CONTROLLER://127.0.0.1:%d", mine.controller)
+	all["listener.security.protocol.map"] += ",CONTROLLER:PLAINTEXT"
+	return all
+}
+
+// controllerShape is what makes brokers their own controllers.
+func controllerShape(id int, ports []brokerPorts) map[string]string {
+	var voters []string
+	for i, p := range ports {
+		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", i+1, p.controller))
+	}
+	return map[string]string{
+		"process.roles":             "broker,controller",
+		"node.id":                   strconv.Itoa(id),
+		"controller.quorum.voters":  strings.Join(voters, ","),
+		"controller.listener.names": "CONTROLLER",
 	}
 }
 

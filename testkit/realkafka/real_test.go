@@ -63,7 +63,7 @@ func readBack(t *testing.T, client *kgo.Client, topic string, partitions int32) 
 func manual() kgo.Opt { return kgo.RecordPartitioner(kgo.ManualPartitioner()) }
 
 func TestRealOneBroker(t *testing.T) {
-	for _, version := range Versions() {
+	for _, version := range Pinned() {
 		t.Run(version, func(t *testing.T) {
 			began := time.Now()
 			c := ForTest(t, Options{Version: version})
@@ -77,7 +77,7 @@ func TestRealOneBroker(t *testing.T) {
 }
 
 func TestRealThreeBrokers(t *testing.T) {
-	for _, version := range Versions() {
+	for _, version := range Pinned() {
 		t.Run(version, func(t *testing.T) {
 			began := time.Now()
 			c := ForTest(t, Options{Version: version, Brokers: 3})
@@ -97,7 +97,13 @@ func TestRealThreeBrokers(t *testing.T) {
 }
 
 func TestRealKillAndRestartKeepData(t *testing.T) {
-	c := ForTest(t, Options{Version: Target})
+	for _, version := range []string{Oldest, Target} {
+		t.Run(version, func(t *testing.T) { restarted(t, version) })
+	}
+}
+
+func restarted(t *testing.T, version string) {
+	c := ForTest(t, Options{Version: version})
 	roundTrip(t, dial(t, c, manual()), "orders", 2)
 	for _, sig := range []os.Signal{os.Kill, terminate()} {
 		require.NoError(t, c.Kill(1, sig))

@@ -2,6 +2,7 @@ package realkafka
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -30,7 +31,7 @@ const (
 type Listener struct {
 	Name string // upper-case letters, digits and underscores: "MTLS"
 	TLS  TLS
-	SASL string // a mechanism, or "" for none
+	SASL string // a mechanism, or "" for none; OAuth not with Oldest
 }
 
 // User can log in through listeners with SASL. A certificate or a token is made for any name that ClientConfig is asked for;
@@ -49,6 +50,9 @@ func (o Options) validateSecurity() error {
 		seen = append(seen, l.Name)
 		if !slices.Contains([]string{"", Plain, Scram256, Scram512, OAuth}, l.SASL) {
 			return fmt.Errorf("%w: Listeners[%d].SASL is %q: use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", ErrOptions, i, l.SASL)
+		}
+		if l.SASL == OAuth && keepsZoo(o.Version) {
+			return fmt.Errorf("%w: Listeners[%d].SASL is OAUTHBEARER and Version %s: brokers check signed tokens from 3.1 on", ErrOptions, i, o.Version)
 		}
 		if l.passwords() && len(o.Users) == 0 {
 			return fmt.Errorf("%w: listener %s asks for passwords and Users is empty", ErrOptions, l.Name)
@@ -102,10 +106,37 @@ func secure(o Options, dir string) map[string]string {
 		}
 	}
 	if o.ACLs {
-		all["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+		all["authorizer.class.name"] = authorizer(o.Version)
 		all["super.users"] = "User:ANONYMOUS" // whoever comes through Internal: the brokers and this package
 	}
 	return all
+}
+
+// inlineKeys puts keys and certificates themselves into the settings of a version that reads only encrypted keys from files.
+func inlineKeys(o Options, props map[string]string) error {
+	for _, l := range o.Listeners {
+		prefix := "listener.name." + strings.ToLower(l.Name) + ".ssl.keystore."
+		file := props[prefix+"location"]
+		if !keepsZoo(o.Version) || file == "" {
+			continue
+		}
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		key, chain, _ := strings.Cut(string(raw), "-----BEGIN CERTIFICATE-----")
+		delete(props, prefix+"location")
+		props[prefix+"key"], props[prefix+"certificate.chain"] = key, "-----BEGIN CERTIFICATE-----"+chain
+	}
+	return nil
+}
+
+// authorizer is the class that keeps ACLs where a version keeps everything else.
+func authorizer(version string) string {
+	if keepsZoo(version) {
+		return "kafka.security.authorizer.AclAuthorizer"
+	}
+	return "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
 }
 
 // saslSettings are those of one mechanism on one listener.
@@ -129,17 +160,30 @@ func saslSettings(all map[string]string, prefix, mechanism string, o Options, di
 	}
 }
 
+// scramMechanisms are those that some listener asks for.
+func scramMechanisms(o Options) []string {
+	return slices.DeleteFunc([]string{Scram256, Scram512}, func(mechanism string) bool {
+		return !slices.ContainsFunc(o.Listeners, func(l Listener) bool { return l.SASL == mechanism })
+	})
+}
+
 // scramArgs tell the formatting tool which SCRAM users the cluster is born with.
 func scramArgs(o Options) (args []string) {
-	for _, mechanism := range []string{Scram256, Scram512} {
-		if !slices.ContainsFunc(o.Listeners, func(l Listener) bool { return l.SASL == mechanism }) {
-			continue
-		}
+	for _, mechanism := range scramMechanisms(o) {
 		for _, u := range o.Users {
 			args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, u.Name, u.Password))
 		}
 	}
 	return args
+}
+
+// scramCredentials are a user's SCRAM passwords as kafka.admin.ConfigCommand takes them.
+func scramCredentials(o Options, u User) string {
+	var all []string
+	for _, mechanism := range scramMechanisms(o) {
+		all = append(all, fmt.Sprintf("%s=[password=%s]", mechanism, u.Password))
+	}
+	return strings.Join(all, ",")
 }
 
 // allowJWKS are the JVM options without which Kafka reads no keys from a file: releases from 3.9.1 on ask for each URL, those

@@ -14,11 +14,12 @@ import (
 
 // Pinned versions of Apache Kafka: those between which portage is proven to move workloads.
 const (
+	Oldest = "2.8.2" // the last line that needs ZooKeeper, and that still writes message formats 0 and 1
 	Source = "3.9.2" // the last line before 4.0, still in service everywhere
 	Target = "4.3.1" // the newest that is complete on Maven Central
 )
 
-// MinJava is the oldest Java release that runs both pinned versions.
+// MinJava is the oldest Java release that runs all pinned versions.
 const MinJava = 17
 
 // Why Available refuses; the wrapping text says what to do.
@@ -27,8 +28,14 @@ var (
 	ErrNotFetched = errors.New("realkafka: Apache Kafka is not fetched")
 )
 
-// Versions are the pinned versions, oldest first.
+// Pinned are all pinned versions, oldest first: those that are fetched and can be started.
+func Pinned() []string { return append([]string{Oldest}, Versions()...) }
+
+// Versions are the pinned versions that know today's APIs, oldest first: what tests of the protocol run on.
 func Versions() []string { return []string{Source, Target} }
+
+// keepsZoo says whether a version runs with ZooKeeper here; the others are their own controllers.
+func keepsZoo(version string) bool { return version == Oldest }
 
 // Available says whether clusters of the given versions (none: all pinned ones) can be started here, else what is missing
 // and the command that mends it. It runs `java -version`.
@@ -37,7 +44,7 @@ func Available(versions ...string) error {
 		return err
 	}
 	if len(versions) == 0 {
-		versions = Versions()
+		versions = Pinned()
 	}
 	for _, v := range versions {
 		dir, err := libs(v)

@@ -28,6 +28,6 @@ func run(ctx context.Context) error {
 		return err
 	}
 	dir, err := realkafka.CacheDir()
-	fmt.Printf("Apache Kafka %v is in %s\n", realkafka.Versions(), dir)
+	fmt.Printf("Apache Kafka %v is in %s\n", realkafka.Pinned(), dir)
 	return err
 }
