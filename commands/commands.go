@@ -3,8 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/portage-kafka/portage/events"
@@ -43,34 +41,4 @@ func New(cfg Config) (*Commands, error) {
 type Receipt struct {
 	Event events.Event   `json:"event"`
 	Note  projector.Note `json:"note"`
-}
-
-// Refused is a command that does not fit. Nothing was appended, unless
-// Appended says so: then the log has moved on between judging and appending,
-// and the event stands there with its refusal.
-type Refused struct {
-	Type   events.Type   `json:"type"`
-	Stream events.Stream `json:"stream"`
-	// Reason says why, with the values.
-	Reason string `json:"reason"`
-	// Possible are the commands that the stream would accept now.
-	Possible []events.Type `json:"possible,omitempty"`
-	Appended bool          `json:"appended,omitempty"`
-}
-
-// Error says why, and what would be possible instead.
-func (r *Refused) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s is refused: %s", r.Type, r.Stream, r.Reason)
-	if len(r.Possible) > 0 {
-		names := make([]string, len(r.Possible))
-		for i, t := range r.Possible {
-			names[i] = string(t)
-		}
-		fmt.Fprintf(&b, " (possible now: %s)", strings.Join(names, ", "))
-	}
-	if r.Appended {
-		b.WriteString("; others were faster: it stands in the log and changes nothing")
-	}
-	return b.String()
 }

@@ -41,7 +41,7 @@ func (c *Commands) judgeAll(ctx context.Context, migration string, es []events.E
 	defer func() { err = errors.Join(err, view.Close()) }()
 	if m, ok := view.Migration(migration); ok {
 		reason := fmt.Sprintf("migration %q exists already, it is %s: a name is used once, choose another one", migration, m.Phase)
-		return &Refused{Type: (events.MigrationCreated{}).EventType(), Stream: events.MigrationStream, Reason: reason}
+		return &Refused{Migration: migration, Type: (events.MigrationCreated{}).EventType(), Stream: events.MigrationStream, Reason: reason}
 	}
 	outs, err := view.Try(es...)
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *Commands) judgeAll(ctx context.Context, migration string, es []events.E
 	}
 	for i, o := range outs {
 		if o.Note.Verdict != fsm.Accepted {
-			return &Refused{Type: es[i].Type, Stream: es[i].Stream, Reason: o.Note.Reason}
+			return &Refused{Migration: migration, Type: es[i].Type, Stream: es[i].Stream, Reason: o.Note.Reason}
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func (c *Commands) judge(ctx context.Context, migration string, stream events.St
 		return e, err
 	}
 	if n := out[0].Note; n.Verdict != fsm.Accepted {
-		return e, &Refused{Type: e.Type, Stream: stream, Reason: n.Reason, Possible: c.possible(view, migration, stream)}
+		return e, &Refused{Migration: migration, Type: e.Type, Stream: stream, Reason: n.Reason, Possible: c.possible(view, migration, stream)}
 	}
 	return e, nil
 }
@@ -52,13 +52,16 @@ func (c *Commands) event(view *projector.View, migration string, stream events.S
 	if err != nil {
 		return e, err
 	}
-	if _, ok := view.Migration(migration); !ok {
-		return e, errors.Join(view.Err(), &Refused{Type: e.Type, Stream: stream, Reason: noMigration(migration)})
+	refused := func(reason string) error {
+		return errors.Join(view.Err(), &Refused{Migration: migration, Type: e.Type, Stream: stream, Reason: reason})
 	}
-	standing, ok := StandingOf(view, migration, stream)
+	if unknown := Unknown(view, migration, stream); unknown != "" {
+		return e, refused(unknown)
+	}
+	standing, _ := StandingOf(view, migration, stream)
 	kind, _ := events.Lookup(e.Type)
-	if ok && kind.Class == events.Abort && standing.Epoch == 0 {
-		return e, &Refused{Type: e.Type, Stream: stream, Reason: "no switch attempt was begun yet: there is nothing to abort"}
+	if kind.Class == events.Abort && standing.Epoch == 0 {
+		return e, refused("no switch attempt was begun yet: there is nothing to abort")
 	}
 	if kind.Class == events.Command || kind.Class == events.Decision {
 		e.Expects = &standing.Version
@@ -70,10 +73,6 @@ func (c *Commands) event(view *projector.View, migration string, stream events.S
 		}
 	}
 	return e, nil
-}
-
-func noMigration(name string) string {
-	return fmt.Sprintf("there is no migration %q: `portage get migrations` lists them", name)
 }
 
 // StandingOf is where a stream stands: version and epoch.
@@ -153,7 +152,7 @@ func (c *Commands) append(ctx context.Context, es []events.Event) (receipts []Re
 			return receipts, errors.Join(view.Err(), fmt.Errorf("%w: event %s was appended at position %d, of which nothing is noted", log.ErrOutcomeUnknown, e.ID, positions[i]))
 		}
 		if note.Verdict != fsm.Accepted {
-			return receipts, &Refused{Type: e.Type, Stream: e.Stream, Reason: note.Reason, Possible: c.possible(view, e.Migration, e.Stream), Appended: true}
+			return receipts, &Refused{Migration: e.Migration, Type: e.Type, Stream: e.Stream, Reason: note.Reason, Possible: c.possible(view, e.Migration, e.Stream), Appended: true}
 		}
 		receipts = append(receipts, Receipt{Event: e, Note: note})
 	}

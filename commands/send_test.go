@@ -12,6 +12,7 @@ import (
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/events/log"
 	"github.com/portage-kafka/portage/fsm"
+	"github.com/portage-kafka/portage/projector"
 )
 
 func TestSendAppendsWhatFits(t *testing.T) {
@@ -89,8 +90,8 @@ func TestRefusedExplains(t *testing.T) {
 		"switch readers twice":      {switching, billing, events.SwitchRequested{To: "target"}, "group/billing is preparing, SwitchRequested needs on_source", []events.Type{"AbortRequested"}},
 		"switch without a guard":    {synced, billing, events.SwitchRequested{To: "target"}, "the guard does not hold the group on the target yet: wait for it", nil},
 		"abort nothing":             {synced, billing, events.AbortRequested{Code: "operator", Reason: "r"}, "no switch attempt was begun yet: there is nothing to abort", nil},
-		"an unknown topic":          {running, "topic/order", events.RetryRequested{}, `migration "m" has no topic "order"`, nil},
-		"an unknown group":          {running, "group/biling", events.AbortRequested{Code: "operator", Reason: "r"}, `migration "m" has no group "biling"`, nil},
+		"an unknown topic":          {running, "topic/order", events.RetryRequested{}, `migration "m" has no topic "order": did you mean "orders"?`, nil},
+		"an unknown group":          {running, "group/biling", events.AbortRequested{Code: "operator", Reason: "r"}, `migration "m" has no group "biling": did you mean "billing"?`, nil},
 		"after the end":             {cancelled, events.MigrationStream, events.StartRequested{}, "migration is cancelled, StartRequested needs planned", nil},
 		"a decision":                {switching, billing, events.SwitchCommitted{}, `writer-not-allowed: SwitchCommitted is written by [orchestrator], have "operator"`, []events.Type{"AbortRequested"}},
 	} {
@@ -111,20 +112,58 @@ func TestRefusedExplains(t *testing.T) {
 	}
 }
 
+// TestRefusedReads: what would be possible is said as it is typed.
 func TestRefusedReads(t *testing.T) {
-	r := &commands.Refused{Type: "RetryRequested", Stream: orders, Reason: "it runs", Possible: []events.Type{"SwitchRequested", "AbortRequested"}}
-	require.EqualError(t, r, "RetryRequested on topic/orders is refused: it runs (possible now: SwitchRequested, AbortRequested)")
-	r.Possible, r.Appended = nil, true
-	require.EqualError(t, r, "RetryRequested on topic/orders is refused: it runs; others were faster: it stands in the log and changes nothing")
+	for want, r := range map[string]*commands.Refused{
+		"RetryRequested on topic/orders is refused: it runs (possible now: portage switch writers m orders, portage abort m --topic orders)": {
+			Type: "RetryRequested", Stream: orders, Reason: "it runs", Possible: []events.Type{"SwitchRequested", "AbortRequested"}},
+		"SwitchRequested on group/billing is refused: no (possible now: portage switch readers m billing, portage abort m --group billing)": {
+			Type: "SwitchRequested", Stream: billing, Reason: "no", Possible: []events.Type{"SwitchRequested", "AbortRequested"}},
+		"StartRequested on migration is refused: no (possible now: portage pause m, portage approve m)": {
+			Type: "StartRequested", Stream: events.MigrationStream, Reason: "no", Possible: []events.Type{"PauseRequested", "Approved"}},
+		"SwitchRequested on topic/orders is refused: no (possible now: portage retry m orders)": {
+			Type: "SwitchRequested", Stream: orders, Reason: "no", Possible: []events.Type{"RetryRequested"}},
+		"AbortRequested on group/it's mine is refused: no (possible now: portage switch readers m 'it'\\''s mine')": {
+			Type: "AbortRequested", Stream: "group/it's mine", Reason: "no", Possible: []events.Type{"SwitchRequested"}},
+		"CutTaken on group/billing is refused: no (possible now: Staged)": {
+			Type: "CutTaken", Stream: billing, Reason: "no", Possible: []events.Type{"Staged"}},
+		"RetryRequested on topic/orders is refused: it runs; others were faster: it stands in the log and changes nothing": {
+			Type: "RetryRequested", Stream: orders, Reason: "it runs", Appended: true},
+	} {
+		r.Migration = "m"
+		require.EqualError(t, r, want)
+	}
 }
 
-func TestUnknownMigration(t *testing.T) {
+// TestUnknown: what is not there is named, with what may have been meant or
+// where to look.
+func TestUnknown(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.cmds.Send(t.Context(), "m", events.MigrationStream, events.StartRequested{})
 	var refused *commands.Refused
 	require.ErrorAs(t, err, &refused)
-	require.Equal(t, "there is no migration \"m\": `portage get migrations` lists them", refused.Reason)
+	require.Equal(t, "there is no migration \"m\": `portage status` lists them", refused.Reason)
 	require.Empty(t, w.records)
+
+	_, err = w.cmds.Create(t.Context(), resolved("orders-eu"))
+	require.NoError(t, err)
+	w.look(func(v *projector.View) {
+		for _, c := range []struct {
+			migration string
+			stream    events.Stream
+			want      string
+		}{
+			{"orders-eu", events.MigrationStream, ""},
+			{"orders-eu", orders, ""},
+			{"orders", events.MigrationStream, `there is no migration "orders": did you mean "orders-eu"?`},
+			{"orders-eu", "topic/order", `migration "orders-eu" has no topic "order": did you mean "orders"?`},
+			{"orders-eu", "topic/clicks", "migration \"orders-eu\" has no topic \"clicks\": `portage status orders-eu` lists them"},
+			{"orders-eu", "group/bil", `migration "orders-eu" has no group "bil": did you mean "billing"?`},
+			{"orders-eu", "billing", `"billing" is no stream: they are migration, topic/NAME and group/NAME`},
+		} {
+			require.Equal(t, c.want, commands.Unknown(v, c.migration, c.stream))
+		}
+	})
 }
 
 // TestFasterThanUs: the state moves between judging and appending. The event

@@ -13,8 +13,8 @@ import (
 // Blocker is something that a migration waits for.
 type Blocker struct {
 	Stream events.Stream `json:"stream"`
-	// Waits says what for, Who has to act: "a person", "portage", "the
-	// workers", "the service".
+	// Waits says what for, Who has to act: [Person], [Portage], [Workers] or
+	// [Service].
 	Waits string `json:"waits"`
 	Who   string `json:"who"`
 	// Do is the command that helps, where there is one.
@@ -23,18 +23,27 @@ type Blocker struct {
 
 // Who acts.
 const (
-	person  = "a person"
-	portage = "portage"
-	workers = "the workers"
-	service = "the service"
+	Person  = "a person"    // somebody at a desk, with the command of Do
+	Portage = "portage"     // the orchestrator, `portage serve`
+	Workers = "the workers" // `portage serve` and `portage work`
+	Service = "the service" // whoever runs the consumers and producers
 )
+
+// String is a line for people.
+func (b Blocker) String() string {
+	line := fmt.Sprintf("%s: %s waits for %s", b.Who, b.Stream, b.Waits)
+	if b.Do != "" {
+		line += " → " + b.Do
+	}
+	return line
+}
 
 // Why lists what a migration waits for, what needs a person first; else in the
 // order migration, topics, groups.
 func Why(view *projector.View, migration string) ([]Blocker, error) {
 	m, ok := view.Migration(migration)
 	if !ok {
-		return nil, errors.Join(view.Err(), errors.New(noMigration(migration)))
+		return nil, errors.Join(view.Err(), errors.New(Unknown(view, migration, events.MigrationStream)))
 	}
 	topics, err := view.Topics(migration)
 	if err != nil {
@@ -59,7 +68,7 @@ func Why(view *projector.View, migration string) ([]Blocker, error) {
 }
 
 func rank(b Blocker) int {
-	if b.Who == person {
+	if b.Who == Person {
 		return 0
 	}
 	return 1
@@ -79,14 +88,14 @@ func whyMigration(m *fsm.Migration) []Blocker {
 	l := list{stream: events.MigrationStream}
 	switch m.Phase {
 	case events.PhaseDrafting:
-		l.add(person, "portage cancel "+m.Name, "the seal of its plan, which did not follow: cancel it and create it under another name")
+		l.add(Person, "portage cancel "+m.Name, "the seal of its plan, which did not follow: cancel it and create it under another name")
 	case events.PhasePlanned:
-		l.add(person, "portage start "+m.Name, "the start")
+		l.add(Person, "portage start "+m.Name, "the start")
 	case events.PhasePaused:
-		l.add(person, "portage resume "+m.Name, "the end of the pause%s", quoted(m.Reason))
+		l.add(Person, "portage resume "+m.Name, "the end of the pause%s", quoted(m.Reason))
 	case events.PhaseRunning:
 		if i, awaiting := m.StepIs(); awaiting {
-			l.add(person, "portage approve "+m.Name, "the approval of step %d (%s)", i, m.Plan.Steps[i].Do)
+			l.add(Person, "portage approve "+m.Name, "the approval of step %d (%s)", i, m.Plan.Steps[i].Do)
 		}
 	}
 	return l.out

@@ -15,21 +15,21 @@ func whyGroup(m *fsm.Migration, g *fsm.Group) []Blocker {
 	case events.PhaseOnSource:
 		whyOnSource(l, m, g)
 	case events.PhasePreparing:
-		l.add(service, "", "instances to be inside both closed groups: %s", instances(g, func(m fsm.Member) bool { return m.Prepared == g.Standing.Epoch }))
+		l.add(Service, "", "its instances to be inside both closed groups: %s", instances(g, func(m fsm.Member) bool { return m.Prepared == g.Standing.Epoch }))
 		badLogins(l, g)
 	case events.PhaseHolding:
-		l.add(service, "", "instances to drain: %s", instances(g, func(m fsm.Member) bool { return m.Drained == g.Standing.Epoch }))
+		l.add(Service, "", "its instances to be drained: %s", instances(g, func(m fsm.Member) bool { return m.Drained == g.Standing.Epoch }))
 	case events.PhaseDrained:
-		l.add(workers, "", "the copy to pass the drained offsets")
+		l.add(Workers, "", "the copy to pass the drained offsets")
 	case events.PhaseCut:
-		l.add(service, "", "owners to stage the cut: %d of %d partitions are", len(g.Staged), len(g.Cut))
+		l.add(Service, "", "owners to stage the cut: %d of %d partitions are", len(g.Staged), len(g.Cut))
 	case events.PhaseStaged:
-		l.add(portage, "", "the decision")
+		l.add(Portage, "", "the decision")
 	case events.PhaseCommitted:
 		if !g.LeaveSource {
-			l.add(portage, "", "proof that the guard holds the source")
+			l.add(Portage, "", "proof that the guard holds the source")
 		} else {
-			l.add(portage, "", "evidence that the group consumes on the target")
+			l.add(Portage, "", "evidence that the group consumes on the target")
 		}
 	}
 	return l.out
@@ -38,16 +38,16 @@ func whyGroup(m *fsm.Migration, g *fsm.Group) []Blocker {
 func whyOnSource(l *list, m *fsm.Migration, g *fsm.Group) {
 	switch {
 	case m.Phase == events.PhaseCancelling:
-		l.add(portage, "", "the guards to leave the group")
+		l.add(Portage, "", "the guards to leave the group")
 	case g.Abort != nil:
-		l.add(person, fmt.Sprintf("portage switch readers %s %s", m.Name, g.Group), "another request: the switch was aborted (%s): %s", g.Abort.Code, g.Abort.Reason)
+		l.add(Person, typedAs((events.SwitchRequested{}).EventType(), m.Name, l.stream), "another request: the switch was aborted (%s): %s", g.Abort.Code, g.Abort.Reason)
 	case !atStep(m, events.StepReaders):
 	case len(g.Synced) < len(g.Topics):
-		l.add(workers, "", "its topics to be synced: %d of %d are", len(g.Synced), len(g.Topics))
+		l.add(Workers, "", "its topics to be synced: %d of %d are", len(g.Synced), len(g.Topics))
 	case g.TargetGuard.MemberID == "":
-		l.add(portage, "", "the guard to hold the group on the target")
+		l.add(Portage, "", "the guard to hold the group on the target")
 	case !badLogins(l, g):
-		l.add(portage, "", "the switch")
+		l.add(Portage, "", "the switch")
 	}
 }
 
@@ -57,14 +57,15 @@ func whyOnSource(l *list, m *fsm.Migration, g *fsm.Group) {
 func badLogins(l *list, g *fsm.Group) (found bool) {
 	for _, m := range g.Members {
 		if err := m.Logins[g.Plan.Target.Name]; err != "" {
-			l.add(service, "", "instance %s to log in to %s: %s", m.Instance, g.Plan.Target.Name, err)
+			l.add(Service, "", "instance %s to log in to %s: %s", m.Instance, g.Plan.Target.Name, err)
 			found = true
 		}
 	}
 	return found
 }
 
-// instances says which instances have done something and which have not.
+// instances says which of the instances that were seen are there already and
+// which are missing.
 func instances(g *fsm.Group, done func(fsm.Member) bool) string {
 	var yes, no []string
 	for _, m := range g.Members {
@@ -78,7 +79,17 @@ func instances(g *fsm.Group, done func(fsm.Member) bool) string {
 			no = append(no, name)
 		}
 	}
+	if len(yes)+len(no) == 0 {
+		return "none has reported, is one running?"
+	}
 	slices.Sort(yes)
 	slices.Sort(no)
-	return fmt.Sprintf("%d have (%s), %d have not (%s)", len(yes), strings.Join(yes, ", "), len(no), strings.Join(no, ", "))
+	out := fmt.Sprintf("%d of %d are", len(yes), len(yes)+len(no))
+	if len(yes) > 0 {
+		out += " (" + strings.Join(yes, ", ") + ")"
+	}
+	if len(no) > 0 {
+		out += ", missing: " + strings.Join(no, ", ")
+	}
+	return out
 }

@@ -1,7 +1,6 @@
 package commands_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,11 +16,7 @@ func (w *world) why() (lines []string) {
 		blockers, err := commands.Why(v, "m")
 		require.NoError(w.t, err)
 		for _, b := range blockers {
-			line := fmt.Sprintf("%s: %s waits for %s", b.Who, b.Stream, b.Waits)
-			if b.Do != "" {
-				line += " → " + b.Do
-			}
-			lines = append(lines, line)
+			lines = append(lines, b.String())
 		}
 	})
 	return lines
@@ -54,7 +49,7 @@ func TestWhy(t *testing.T) {
 	require.Equal(t, []string{"a person: migration waits for the start → portage start m"}, w.why())
 
 	const m = events.MigrationStream
-	stage(m, events.StartRequested{})
+	stage(m, events.StartRequested{}, "portage: topic/orders waits for its copy to begin")
 	stage(orders, events.CopyStarted{}, "portage: topic/orders waits for the target topic")
 	stage(orders, events.TargetCreated{TopicID: "bb", Created: true}, "the workers: topic/orders waits for the copy to reach the source's end")
 	stage(orders, events.CopyStopped{Partition: 1, Code: "out-of-range", From: 3, To: 8, Reason: "retention"},
@@ -74,14 +69,14 @@ func TestWhy(t *testing.T) {
 	stage(billing, events.AgentSeen{Incarnation: "i1", Instance: "pod-1", Logins: map[string]string{"new": "wrong password"}},
 		"the service: group/billing waits for instance pod-1 to log in to new: wrong password")
 	stage(billing, events.SwitchRequested{To: "target"},
-		"the service: group/billing waits for instances to be inside both closed groups: 0 have (), 1 have not (pod-1)",
+		"the service: group/billing waits for its instances to be inside both closed groups: 0 of 1 are, missing: pod-1",
 		"the service: group/billing waits for instance pod-1 to log in to new: wrong password")
 	stage(billing, events.AbortRequested{Code: "prepare-expired", Reason: "pod-1 is missing"},
 		"a person: group/billing waits for another request: the switch was aborted (prepare-expired): pod-1 is missing → portage switch readers m billing")
 	w.said(billing, events.AgentSeen{Incarnation: "i1", Instance: "pod-1"}, events.SwitchRequested{To: "target"}, events.GuardHeld{Side: "source", MemberID: "gs"})
 	stage(billing, events.Prepared{Incarnation: "i2", SourceMember: "m2", TargetMember: "t2"},
-		"the service: group/billing waits for instances to be inside both closed groups: 1 have (i2), 1 have not (pod-1)")
-	stage(billing, events.HoldOrdered{Members: []string{"m2"}}, "the service: group/billing waits for instances to drain: 0 have (), 2 have not (i2, pod-1)")
+		"the service: group/billing waits for its instances to be inside both closed groups: 1 of 2 are (i2), missing: pod-1")
+	stage(billing, events.HoldOrdered{Members: []string{"m2"}}, "the service: group/billing waits for its instances to be drained: 0 of 2 are, missing: i2, pod-1")
 	w.said(billing, events.Drained{Incarnation: "i2", Member: "m2"})
 	stage(billing, events.DrainProven{Offsets: at(7)}, "the workers: group/billing waits for the copy to pass the drained offsets")
 	stage(billing, events.CutTaken{Cut: []events.CutPoint{{Topic: "orders", Partition: 0, Source: 7, Target: 6}, {Topic: "orders", Partition: 1, Source: 7, Target: 6}}},
@@ -115,6 +110,28 @@ func TestWhy(t *testing.T) {
 	stage(orders, events.TopicFinished{})
 }
 
+// TestWhyInAPause: of what stands still, only the end of the pause is waited for.
+func TestWhyInAPause(t *testing.T) {
+	w := created(t)
+	pause := []string{"a person: migration waits for the end of the pause → portage resume m"}
+	w.said(events.MigrationStream, events.StartRequested{}, events.PauseRequested{})
+	require.Equal(t, pause, w.why(), "its copy has not begun")
+	w.said(events.MigrationStream, events.ResumeRequested{})
+	w.said(orders, events.CopyStarted{}, events.TargetCreated{TopicID: "bb", Created: true})
+	w.said(events.MigrationStream, events.PauseRequested{})
+	require.Equal(t, pause, w.why(), "its copy has begun")
+}
+
+// TestWhyNobodyIsThere: a switch that no instance has heard of says so.
+func TestWhyNobodyIsThere(t *testing.T) {
+	w := created(t)
+	w.said(events.MigrationStream, events.StartRequested{})
+	w.said(orders, events.CopyStarted{}, events.TargetCreated{TopicID: "bb", Created: true}, events.CopySynced{Ends: ends(9)})
+	w.said(billing, events.GuardHeld{Side: "target", MemberID: "gt"}, events.SwitchRequested{To: "target"})
+	require.Contains(t, w.why(), "the service: group/billing waits for its instances to be inside both closed groups: none has reported, is one running?")
+}
+
+// TestWhyWhileCancelling: what is waited for until nothing is left.
 func TestWhyWhileCancelling(t *testing.T) {
 	w := created(t)
 	w.said(events.MigrationStream, events.StartRequested{}, events.CancelRequested{})
@@ -146,6 +163,7 @@ func TestWhyPersonsFirst(t *testing.T) {
 	}, w.why())
 }
 
+// TestWhyUnknown: there is no list of what a migration that is not there waits for.
 func TestWhyUnknown(t *testing.T) {
 	w := newWorld(t)
 	w.look(func(v *projector.View) {

@@ -12,7 +12,7 @@ func whyTopic(m *fsm.Migration, t *fsm.Topic) []Blocker {
 	l := &list{stream: events.TopicStream(t.Topic)}
 	switch {
 	case m.Phase == events.PhaseCancelling && t.Copy != events.PhaseReleased:
-		l.add(portage, "", "the removal of what was created for it")
+		l.add(Portage, "", "the removal of what was created for it")
 		return l.out
 	case m.Phase == events.PhaseCancelling || m.Phase == events.PhaseDrafting || m.Phase == events.PhasePlanned:
 		return nil
@@ -21,7 +21,7 @@ func whyTopic(m *fsm.Migration, t *fsm.Topic) []Blocker {
 	whyWriters(l, m, t)
 	if t.Writers == events.PhaseOnTarget && t.Retire == events.PhaseDraining {
 		onSource(l, t, "to leave the source: the topic's writers have moved")
-		l.add(service, "", "the source to be without writes for the quiet time")
+		l.add(Service, "", "the source to be without writes for the quiet time")
 	}
 	return l.out
 }
@@ -29,14 +29,20 @@ func whyTopic(m *fsm.Migration, t *fsm.Topic) []Blocker {
 func whyCopy(l *list, m *fsm.Migration, t *fsm.Topic) {
 	switch t.Copy {
 	case events.PhaseStopped:
-		do := fmt.Sprintf("portage retry %s %s", m.Name, t.Topic)
+		do := typedAs((events.RetryRequested{}).EventType(), m.Name, l.stream)
 		for _, s := range append([]fsm.Stop{*t.Stop}, t.MoreStops...) {
-			l.add(person, do, "a retry: the copy stopped, %s", stopped(s))
+			l.add(Person, do, "a retry: the copy stopped, %s", stopped(s))
+		}
+	case events.PhasePlanned:
+		if m.Phase == events.PhaseRunning {
+			l.add(Portage, "", "its copy to begin")
 		}
 	case events.PhaseCreating:
-		l.add(portage, "", "the target topic")
+		l.add(Portage, "", "the target topic")
 	case events.PhaseCopying:
-		l.add(workers, "", "the copy to reach the source's end")
+		if m.Phase != events.PhasePaused {
+			l.add(Workers, "", "the copy to reach the source's end")
+		}
 	case events.PhaseSynced, events.PhaseVerified:
 		if m.Phase == events.PhaseCompleting {
 			whyFinish(l, t)
@@ -58,32 +64,32 @@ func stopped(s fsm.Stop) string {
 func whyFinish(l *list, t *fsm.Topic) {
 	switch {
 	case t.Copy == events.PhaseSynced && t.Verify != nil:
-		l.add(workers, "", "the comparison of both sides: %d of %d partitions are done", len(t.Verify.Done), t.Plan.Partitions)
+		l.add(Workers, "", "the comparison of both sides: %d of %d partitions are done", len(t.Verify.Done), t.Plan.Partitions)
 	case t.Unproven() != "":
-		l.add(portage, "", "a comparison of both sides to the end (%s)", t.Unproven())
+		l.add(Portage, "", "a comparison of both sides to the end (%s)", t.Unproven())
 	default:
-		l.add(portage, "", "the real settings on the target")
+		l.add(Portage, "", "the real settings on the target")
 	}
 }
 
 func whyWriters(l *list, m *fsm.Migration, t *fsm.Topic) {
 	switch t.Writers {
 	case events.PhaseArming:
-		l.add(workers, "", "workers to expect other writers: on %d of %d partitions they do", len(t.Shared), t.Plan.Partitions)
+		l.add(Workers, "", "workers to expect other writers: on %d of %d partitions they do", len(t.Shared), t.Plan.Partitions)
 	case events.PhaseRolling:
 		if !onSource(l, t, "to leave the source") {
-			l.add(portage, "", "the source to stand still, then the decision")
+			l.add(Portage, "", "the source to stand still, then the decision")
 		}
 	case events.PhaseCommitted:
-		l.add(workers, "", "the copy to pass the source's last records")
+		l.add(Workers, "", "the copy to pass the source's last records")
 	case events.PhaseOnSource:
 		switch {
 		case t.Abort != nil:
-			l.add(person, fmt.Sprintf("portage switch writers %s %s", m.Name, t.Topic), "another request: the switch of the writers was aborted (%s): %s", t.Abort.Code, t.Abort.Reason)
+			l.add(Person, typedAs((events.SwitchRequested{}).EventType(), m.Name, l.stream), "another request: the switch of the writers was aborted (%s): %s", t.Abort.Code, t.Abort.Reason)
 		case atStep(m, events.StepWriters) && len(t.Remaining) > 0:
-			l.add(portage, "", "groups %s to leave the source", strings.Join(t.Remaining, ", "))
+			l.add(Portage, "", "groups %s to leave the source", strings.Join(t.Remaining, ", "))
 		case atStep(m, events.StepWriters) && t.Copy != events.PhaseStopped:
-			l.add(portage, "", "the switch of the writers")
+			l.add(Portage, "", "the switch of the writers")
 		}
 	}
 }
@@ -95,9 +101,9 @@ func onSource(l *list, t *fsm.Topic, what string) (found bool) {
 		case p.Left || p.Route == events.RouteTarget:
 			continue
 		case p.Route == "":
-			l.add(service, "", "producer %s (%s) to tell its route", p.Instance, p.Incarnation)
+			l.add(Service, "", "producer %s (%s) to tell its route", p.Instance, p.Incarnation)
 		default:
-			l.add(service, "restart it", "producer %s (%s) %s", p.Instance, p.Incarnation, what)
+			l.add(Service, "restart it", "producer %s (%s) %s", p.Instance, p.Incarnation, what)
 		}
 		found = true
 	}
