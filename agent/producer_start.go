@@ -18,6 +18,9 @@ import (
 // errTooOld: the directive in force is not for this release.
 var errTooOld = errors.New("the directive needs a later release of the SDK: upgrade the service")
 
+// errOpen: see produce.Bind. The orchestrator's next directive or mark tells.
+var errOpen = errors.New("they do not tell whether the switch was decided: an orchestrator has to")
+
 // start is what a producer has found out before its first send.
 type start struct {
 	route     route
@@ -75,12 +78,12 @@ func (p *Producer) find(ctx context.Context, key events.DirectiveKey) (start, er
 	if err != nil {
 		return start{}, err
 	}
-	records, err := p.control.read(ctx, min(mark, d.Position)+1, at-1)
+	side, err := p.bound(ctx, d, mark, at)
 	if err != nil {
 		return start{}, err
 	}
 	home.directive, home.told = d, true
-	if produce.Bind(d, records) == events.RouteSource {
+	if side == events.RouteSource {
 		return home, nil
 	}
 	barrier, err := p.barrier(ctx, d)
@@ -88,6 +91,28 @@ func (p *Producer) find(ctx context.Context, key events.DirectiveKey) (start, er
 		route:     route{side: events.RouteTarget, cluster: d.Topic.Target, topic: d.Topic.TargetTopic},
 		directive: d, told: true, barrier: barrier,
 	}, err
+}
+
+// bound says which route binds a producer that registered at a position. What came after the mark tells in nearly every case;
+// only a decision among it, to be judged, needs what came before.
+func (p *Producer) bound(ctx context.Context, d events.Directive, mark, at int64) (string, error) {
+	mark = max(mark, d.Position)
+	records, err := p.control.read(ctx, mark+1, at-1)
+	if err != nil {
+		return "", err
+	}
+	if produce.MayRoll(d, records) {
+		before, err := p.control.read(ctx, d.Position+1, mark)
+		if err != nil {
+			return "", err
+		}
+		records = append(before, records...)
+	}
+	route, known := produce.Bind(d, mark, records)
+	if !known {
+		return "", fmt.Errorf("the events from %d to %d: %w", d.Position+1, at-1, errOpen)
+	}
+	return route, nil
 }
 
 // acknowledge tells the migration which route was taken, before anything is sent on it.
@@ -133,25 +158,26 @@ func (p *Producer) barrier(ctx context.Context, d events.Directive) ([]events.Pa
 	for i, n := range parts {
 		list[i] = events.PartitionOffset{Partition: n, Offset: ends[n]}
 	}
-	return list, p.awaitCopy(ctx, d.Migration, list)
+	return list, p.awaitCopy(ctx, d, list)
 }
 
-// awaitCopy follows the offset map until its watermarks have passed the barrier.
-func (p *Producer) awaitCopy(ctx context.Context, migration string, barrier []events.PartitionOffset) error {
+// awaitCopy follows the offset map of the present copy until its watermarks have passed the barrier.
+func (p *Producer) awaitCopy(ctx context.Context, d events.Directive, barrier []events.PartitionOffset) error {
 	c, err := p.clusters.get(ctx, p.cfg.Control)
 	if err != nil {
 		return err
 	}
 	copied, partitions := map[int32]int64{}, map[int32]bool{}
 	for _, b := range barrier {
-		partitions[events.CopyKey{Migration: migration, Topic: p.cfg.Topic, Partition: b.Partition}.ControlPartition()] = true
+		partitions[events.CopyKey{Migration: d.Migration, Topic: p.cfg.Topic, Partition: b.Partition}.ControlPartition()] = true
 	}
 	tail := eventlog.NewOffsets(c, eventlog.Options{Logger: p.opt.log}).Tail(slices.Collect(maps.Keys(partitions)))
 	defer func() { _ = tail.Close() }()
-	for !produce.Passed(barrier, func(n int32) int64 { return copied[n] }) {
+	p.opt.log.Info().Str("topic", p.cfg.Topic).Str("migration", d.Migration).Msg("waiting until the copy has passed what the source has")
+	for !produce.Passed(barrier, copied) {
 		records, _, err := tail.Next(ctx, time.Second)
 		for _, r := range records {
-			if k := r.Key.Copy; r.Block != nil && k.Migration == migration && k.Topic == p.cfg.Topic {
+			if k := r.Key.Copy; r.Block != nil && k.Migration == d.Migration && k.Topic == p.cfg.Topic && r.Block.Recopies == d.Topic.Recopies {
 				copied[k.Partition] = max(copied[k.Partition], r.Block.Watermark)
 			}
 		}
@@ -168,9 +194,10 @@ func (p *Producer) awaitCopy(ctx context.Context, migration string, barrier []ev
 // met tells a migration of this producer that began after it had started. Its route stays what it is.
 func (p *Producer) met(ctx context.Context, d events.Directive) {
 	p.mu.Lock()
-	known, side := p.joined[d.Migration] || d.Topic == nil, p.route.side
+	_, known := p.joined[d.Migration]
+	side := p.route.side
 	p.mu.Unlock()
-	if known {
+	if known || d.Topic == nil {
 		return
 	}
 	_, err := p.register(ctx, d)
@@ -182,16 +209,28 @@ func (p *Producer) met(ctx context.Context, d events.Directive) {
 	}
 }
 
-// register appends ProducerSeen and returns its position.
+// register appends ProducerSeen, once to a migration, and returns its position.
 func (p *Producer) register(ctx context.Context, d events.Directive) (int64, error) {
 	body := events.ProducerSeen{Incarnation: p.incarnation, Instance: p.cfg.Instance, Version: Version}
 	p.mu.Lock()
+	at, known := p.joined[d.Migration]
 	if p.route.client != nil {
 		body.ProducerIDs = map[string]int64{p.route.cluster: p.identity.ID}
 	}
-	p.joined[d.Migration] = true // from here on the event may be in the log: Close says good-bye
+	if !known {
+		p.joined[d.Migration] = -1 // from here on the event may be in the log: Close says good-bye
+	}
 	p.mu.Unlock()
-	return p.tell(ctx, d, body)
+	if known && at >= 0 {
+		return at, nil
+	}
+	at, err := p.tell(ctx, d, body)
+	if err == nil {
+		p.mu.Lock()
+		p.joined[d.Migration] = at
+		p.mu.Unlock()
+	}
+	return at, err
 }
 
 // routed appends ProducerRouted.

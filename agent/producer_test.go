@@ -139,14 +139,17 @@ func TestProducerOnTarget(t *testing.T) {
 	require.NoError(t, before.Close(t.Context()))
 	p.publish(0, events.PhaseRolling, events.RouteTarget)
 
+	offsets := eventlog.NewOffsets(p.control, eventlog.Options{})
+	for n := range int32(3) { // a copy that was begun anew since
+		require.NoError(t, offsets.PublishBlock(t.Context(), events.CopyKey{Migration: "m", Topic: "orders", Partition: n}, events.Block{Recopies: 7, Runs: []byte{1, 0, 0, 0, 3}, Watermark: 9}))
+	}
 	producer := p.producer()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, err := producer.Send(ctx, Message{Value: []byte("early")})
 	require.ErrorContains(t, err, "not ready")
-	offsets := eventlog.NewOffsets(p.control, eventlog.Options{})
 	for n := range int32(3) {
-		require.NoError(t, offsets.PublishBlock(t.Context(), events.CopyKey{Migration: "m", Topic: "orders", Partition: n}, events.Block{Runs: []byte{1, 0, 0, 0, 3}, Watermark: 3}))
+		require.NoError(t, offsets.PublishBlock(t.Context(), events.CopyKey{Migration: "m", Topic: "orders", Partition: n}, events.Block{OwnerEpoch: 1, Runs: []byte{1, 0, 0, 0, 3}, Watermark: 3}))
 	}
 	ack := send(t, producer, 1)[0]
 	require.Equal(t, Ack{Cluster: "target", Topic: "orders-eu", Partition: ack.Partition, Offset: 0}, ack)

@@ -112,6 +112,9 @@ type TopicOrder struct {
 	Target      string `json:"target"`
 	TargetTopic string `json:"target_topic"`
 	Partitions  int32  `json:"partitions"`
+	// Recopies is that of the copy order: only what was published under it tells
+	// how far the copy has come.
+	Recopies int32 `json:"recopies,omitempty"`
 }
 
 // CopyOrder tells the workers to copy a topic.

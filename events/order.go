@@ -91,6 +91,8 @@ func (o TopicOrder) validate() error {
 		return fmt.Errorf("topic.level: want %s or none, have %s", LevelRestart, quote(o.Level))
 	case !ValidName(o.Source) || !ValidName(o.Target):
 		return fmt.Errorf("topic.source and topic.target: want cluster names, have %s and %s", quote(o.Source), quote(o.Target))
+	case o.Recopies < 0:
+		return fmt.Errorf("topic.recopies: want a number from 0, have %d", o.Recopies)
 	}
 	if err := validTopics(o.TargetTopic, o.TargetTopic, o.Partitions); err != nil {
 		return fmt.Errorf("topic: %w", err)

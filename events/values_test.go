@@ -17,7 +17,7 @@ func orders() map[string]Directive {
 	group.Group = &GroupOrder{Order: OrderStage, Source: "dc1", Target: "cloud", Topics: []GroupTopic{{Topic: "orders", TargetTopic: "eu.orders", Partitions: 2}},
 		Cut: []CutPoint{{Topic: "orders", Partition: 1, Source: 5, Target: 4}}, Open: true, HoldMillis: 5000, Straggler: StragglerProceed}
 	topic := base(ToProducers("orders"), TopicStream("orders"), PhaseRolling)
-	topic.Topic = &TopicOrder{Route: RouteTarget, Level: LevelRestart, Source: "dc1", Target: "cloud", TargetTopic: "eu.orders", Partitions: 2}
+	topic.Topic = &TopicOrder{Route: RouteTarget, Level: LevelRestart, Source: "dc1", Target: "cloud", TargetTopic: "eu.orders", Partitions: 2, Recopies: 1}
 	copying := base(ToCopy("orders"), TopicStream("orders"), PhaseSynced)
 	copying.Copy = &CopyOrder{Run: true, Source: "dc1", Topic: "orders", TopicID: "0a", Partitions: 2, Target: "cloud", TargetTopic: "eu.orders", TargetTopicID: "0b",
 		Shared: true, Verify: []PartitionOffset{{0, 5}, {1, 6}}, VerifyCause: "v-1", Recopies: 1, Losses: []Interval{{Partition: 1, From: 2, To: 4}}}
@@ -53,6 +53,7 @@ func TestBadDirectives(t *testing.T) {
 		{"group", "two orders", func(d *Directive) { d.Pool = &PoolOrder{} }, "exactly one of group, topic, copy and pool, have 2"},
 		{"pool", "rate below nothing", func(d *Directive) { d.Pool.Rates[1].BytesPerSecond = -1 }, "pool.rates[1].bytes_per_second: want a number from 0 (no bound), have -1"},
 		{"pool", "rate of nobody", func(d *Directive) { d.Pool.Rates[1].Cluster = "a b" }, `pool.rates[1].cluster: want the name of a cluster, have "a b"`},
+		{"topic", "fewer recopies than none", func(d *Directive) { d.Topic.Recopies = -1 }, "topic.recopies: want a number from 0"},
 		{"copy", "fewer recopies than none", func(d *Directive) { d.Copy.Recopies = -1 }, "copy.recopies: want a number from 0"},
 		{"copy", "loss of nothing", func(d *Directive) { d.Copy.Losses[0].To = 2 }, "copy.losses[0]: want a partition from 0 and offsets [from, to) with from < to, have partition 1 [2, 2)"},
 		{"pool", "no order", func(d *Directive) { d.Pool = nil }, "have 0"},

@@ -57,7 +57,7 @@ func (s *step) producerDirective() events.Directive {
 	d := s.directive(events.ToProducers(t.Topic), events.TopicStream(t.Topic), t.Standing, t.Writers)
 	o := &events.TopicOrder{
 		Route: events.RouteSource, Source: t.Plan.Source.Name, Target: t.Plan.Target.Name,
-		TargetTopic: t.Plan.TargetTopic, Partitions: t.Plan.Partitions,
+		TargetTopic: t.Plan.TargetTopic, Partitions: t.Plan.Partitions, Recopies: t.Recopies,
 	}
 	switch t.Writers {
 	case events.PhaseRolling, events.PhaseCommitted, events.PhaseOnTarget:
