@@ -48,7 +48,7 @@ type Producer struct {
 	route    route
 	lanes    []*sender
 	keys     *produce.Partitioner
-	joined   map[string]bool // migrations that know of this producer
+	joined   map[string]int64 // migrations that know of this producer, and where it registered; −1: perhaps
 	identity produce.Producer
 }
 
@@ -63,7 +63,7 @@ func NewProducer(cfg ProducerConfig, opts ...ProducerOption) (*Producer, error) 
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("producer configuration: %w", err)
 	}
-	p := &Producer{cfg: cfg, incarnation: newIncarnation(cfg.Instance), ready: make(chan struct{}), joined: make(map[string]bool)}
+	p := &Producer{cfg: cfg, incarnation: newIncarnation(cfg.Instance), ready: make(chan struct{}), joined: make(map[string]int64)}
 	for _, o := range opts {
 		o.forProducer(&p.opt)
 	}

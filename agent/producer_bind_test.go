@@ -7,6 +7,7 @@ import (
 
 	"github.com/portage-kafka/portage/events"
 	eventlog "github.com/portage-kafka/portage/events/log"
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 )
 
@@ -47,6 +48,57 @@ func TestProducerBoundByTheLog(t *testing.T) {
 			require.Equal(t, []string{"SwitchRequested", "WritersRolling", "ProducerSeen", "ProducerRouted"}, p.events())
 		})
 	}
+}
+
+// Where the log leaves open whether the switch was decided, a producer waits, registered once, for the orchestrator to say so:
+// by a directive, or by a mark behind the events in question.
+func TestProducerWaitsForTheOrchestrator(t *testing.T) {
+	for _, k := range []struct {
+		name, want string
+		say        func(p *plant, decided int64)
+	}{
+		{"a directive", "target", func(p *plant, decided int64) { p.publish(decided, events.PhaseRolling, events.RouteTarget) }},
+		{"a mark", "source", func(p *plant, decided int64) {
+			key := events.DirectiveKey{SourceCluster: p.pair.Source.ID(), Addressee: events.ToProducers("orders")}
+			require.NoError(p.t, eventlog.NewDirectives(p.control, eventlog.Options{}).PublishMark(p.t.Context(), key.Partition(), decided))
+		}},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			p := newPlant(t)
+			p.copied()
+			at := p.decide("request", 2, events.SwitchRequested{To: events.RouteTarget, Level: events.LevelRestart})
+			p.publish(at, events.PhaseArming, events.RouteSource)
+			p.decide("verify", 3, events.VerifyOrdered{UpTo: []events.PartitionOffset{{Partition: 0, Offset: 1}}})
+			decided := p.decide("rolling", 3, events.WritersRolling{})
+			warnings := make(chan string, 100)
+			producer := p.producer(WithLogger(hearing(warnings)))
+			require.Contains(t, <-warnings, "an orchestrator has to", "it says what it waits for")
+			select {
+			case <-producer.Ready():
+				t.Fatal("it took a route by guess")
+			default:
+			}
+			k.say(p, decided)
+			require.Equal(t, k.want, send(t, producer, 1)[0].Cluster)
+			require.Equal(t, []string{"SwitchRequested", "VerifyOrdered", "WritersRolling", "ProducerSeen", "ProducerRouted"}, p.events())
+		})
+	}
+}
+
+// hearing is a logger whose warnings can be heard; one that nobody hears is lost.
+func hearing(warnings chan<- string) zerolog.Logger {
+	return zerolog.New(warningsTo(warnings)).Level(zerolog.WarnLevel)
+}
+
+type warningsTo chan<- string
+
+// Write passes a line on.
+func (w warningsTo) Write(line []byte) (int, error) {
+	select {
+	case w <- string(line):
+	default:
+	}
+	return len(line), nil
 }
 
 // One that is closed before it was ready tells nobody of a route, and says good-bye if it had registered.

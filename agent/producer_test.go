@@ -38,12 +38,12 @@ func newPlant(t *testing.T) *plant {
 	return p
 }
 
-func (p *plant) producer() *Producer {
+func (p *plant) producer(opts ...ProducerOption) *Producer {
 	p.t.Helper()
 	producer, err := NewProducer(ProducerConfig{
 		Topic: "orders", Instance: "web-0", Home: "source", Control: "target",
 		Clusters: map[string]cluster.Config{"source": {Bootstrap: p.pair.Source.Bootstrap()}, "target": {Bootstrap: p.pair.Target.Bootstrap()}},
-	})
+	}, opts...)
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

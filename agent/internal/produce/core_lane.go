@@ -2,7 +2,6 @@ package produce
 
 import (
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -128,9 +127,4 @@ const (
 // to 1 s.
 func (l *Lane) Pause() time.Duration {
 	return min(firstPause<<min(l.tries-1, 10), mostPause)
-}
-
-// String names the lane's place for logs.
-func (l *Lane) String() string {
-	return fmt.Sprintf("producer %d epoch %d sequence %d", l.producer.ID, l.producer.Epoch, l.sequence)
 }

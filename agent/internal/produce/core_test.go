@@ -1,15 +1,11 @@
 package produce
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/portage-kafka/portage/events"
 )
 
 func TestLaneRepeatsUntilAnswered(t *testing.T) {
@@ -106,59 +102,6 @@ func TestLaneExactlyOnce(t *testing.T) {
 		}
 	}
 	require.Equal(t, acked, log)
-}
-
-func decision(t *testing.T, position int64, typ string, expects uint64, epoch uint32, body string) events.Record {
-	e := events.Event{
-		ID: fmt.Sprint("e", position), Migration: "m", Stream: "topic/orders", Type: events.Type(typ), Schema: 1, Epoch: epoch,
-		Actor: events.Actor{Kind: events.Orchestrator, Name: "o"}, Body: json.RawMessage(body), Expects: &expects,
-	}
-	if typ == "AbortRequested" {
-		e.Expects = nil
-	}
-	raw, err := events.Encode(e)
-	require.NoError(t, err)
-	rec := events.Record{Position: position}
-	rec.Event, rec.Body, rec.Refusal = events.Decode([]byte(e.Key("n").String()), raw)
-	return rec
-}
-
-func TestBind(t *testing.T) {
-	source := events.Directive{Migration: "m", Stream: "topic/orders", Position: 10, Version: 2, Phase: events.PhaseOnSource}
-	request := decision(t, 11, "SwitchRequested", 2, 1, `{"to":"target","level":"restart"}`)
-	rolling := decision(t, 12, "WritersRolling", 3, 1, `{}`)
-	other := rolling
-	other.Event.Migration = "other"
-	stale := decision(t, 12, "WritersRolling", 2, 1, `{}`)
-	verify := decision(t, 11, "VerifyOrdered", 2, 0, `{"up_to":[{"partition":0,"offset":1}]}`)
-	abort := decision(t, 13, "AbortRequested", 0, 1, `{"code":"operator","reason":"r"}`)
-	late := decision(t, 14, "WritersRolling", 4, 1, `{}`)
-	for name, c := range map[string]struct {
-		d       events.Directive
-		records []events.Record
-		want    string
-	}{
-		"nothing happened":                 {source, nil, "source"},
-		"asked for, not decided":           {source, []events.Record{request}, "source"},
-		"decided before we registered":     {source, []events.Record{request, rolling}, "target"},
-		"decided twice":                    {source, []events.Record{request, rolling, rolling}, "target"},
-		"another migration's decision":     {source, []events.Record{request, other}, "source"},
-		"a decision for an older version":  {source, []events.Record{request, stale}, "source"},
-		"a decision without a request":     {source, []events.Record{rolling}, "source"},
-		"aborted, and decided too late":    {source, []events.Record{request, abort, late}, "source"},
-		"a command of the copy in between": {source, []events.Record{verify, decision(t, 12, "SwitchRequested", 3, 1, `{"to":"target","level":"restart"}`), decision(t, 13, "WritersRolling", 4, 1, `{}`)}, "target"},
-		"the directive says so":            {events.Directive{Migration: "m", Stream: "topic/orders", Position: 10, Phase: events.PhaseOnTarget}, nil, "target"},
-		"what the directive knows already": {events.Directive{Migration: "m", Stream: "topic/orders", Position: 12, Version: 4, Epoch: 1, Phase: events.PhaseRolling}, []events.Record{request, rolling}, "target"},
-	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, Bind(c.d, c.records)) })
-	}
-}
-
-func TestPassed(t *testing.T) {
-	at := func(p int32) int64 { return []int64{5, 9}[p] }
-	require.True(t, Passed(nil, at))
-	require.True(t, Passed([]events.PartitionOffset{{Partition: 0, Offset: 5}, {Partition: 1, Offset: 3}}, at))
-	require.False(t, Passed([]events.PartitionOffset{{Partition: 0, Offset: 6}}, at))
 }
 
 // TestMurmur2 has the values of Kafka's own test (UtilsTest.testMurmur2 and

@@ -3,7 +3,8 @@
 //   - [Lane] gives the batches of one partition their sequence numbers, and says
 //     what an answer, or none, means: stored, send the same bytes again, or failed.
 //   - [Bind] says which route binds a producer that has just registered, from its
-//     topic's directive and the events between that and its registration.
+//     topic's directive and the events between that and its registration;
+//     [Passed] says when the copy has passed what the source had by then.
 //   - [Partitioner] picks a record's partition as Kafka's Java client does.
 //
 // # A lane
