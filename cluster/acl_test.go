@@ -1,58 +1,150 @@
 package cluster_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cluster/auth"
-	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// TestMissingACLsAreNamed: a principal that may only look at topic t and group g gets an error per call that names the
-// operation and the resource.
-func TestMissingACLsAreNamed(t *testing.T) {
-	look := func(kind kmsg.ACLResourceType, name string) kfake.ACL {
-		return kfake.ACL{Resource: kind, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationDescribe, Allow: true}
+// onTopic is an ACL that allows a user of any host an operation on a topic.
+func onTopic(name, user string, op kmsg.ACLOperation) cluster.ACL {
+	return cluster.ACL{
+		ResourceType: kmsg.ACLResourceTypeTopic, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral,
+		Principal: "User:" + user, Host: "*", Operation: op, Permission: kmsg.ACLPermissionTypeAllow,
 	}
-	k := brokers(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.SeedTopics(1, "t", "hidden"),
-		kfake.Superuser(auth.Plain, "admin", "admin"),
-		kfake.User(auth.Plain, "poor", "poor", look(kmsg.ACLResourceTypeTopic, "t"), look(kmsg.ACLResourceTypeGroup, "g")))
-	cfg := config(k)
-	cfg.SASL = &auth.SASL{Mechanism: auth.Plain, Username: "admin", Password: "admin"}
-	admin := open(t, cfg)
-	appendValues(t, admin, "t", 0, "a")
-	commit(t, admin, "g", "", -1, "t", map[int32]int64{0: 1})
-	cfg.SASL = &auth.SASL{Mechanism: auth.Plain, Username: "poor", Password: "poor"}
-	c := open(t, cfg)
-	ctx := within(t)
+}
 
-	for want, call := range map[string]func() error{
-		`needs WRITE on topic "t"`:            func() error { _, err := c.Append(ctx, "t", 0, built(t, batch.Spec{}, "x")); return err },
-		`needs READ on topic "t"`:             func() error { _, err := c.Read(ctx, "t", 0, 0, cluster.ReadOptions{}); return err },
-		`needs DELETE on topic "t"`:           func() error { return c.DeleteTopic(ctx, "t") },
-		`needs DESCRIBE_CONFIGS on topic "t"`: func() error { _, err := c.TopicConfigs(ctx, "t"); return err },
-		`needs ALTER_CONFIGS on topic "t"`:    func() error { return c.AlterTopicConfigs(ctx, "t", map[string]string{"retention.ms": "1"}, nil) },
-		`needs CREATE on topic "new"`:         func() error { return c.CreateTopic(ctx, cluster.TopicSpec{Name: "new", Partitions: 1}) },
-		`needs DESCRIBE on topic "hidden"`:    func() error { _, err := c.Topics(ctx, "hidden"); return err },
-		`needs DESCRIBE on group "other"`:     func() error { _, err := c.Offsets(ctx, "other", true, nil); return err },
-		`needs IDEMPOTENT_WRITE`:              func() error { _, _, err := c.InitProducerID(ctx); return err },
-	} {
-		err := call()
-		require.ErrorIs(t, err, cluster.ErrUnauthorized, want)
-		require.ErrorContains(t, err, want)
-		require.False(t, cluster.Retriable(err), want)
+func prefixed(a cluster.ACL) cluster.ACL {
+	a.Pattern = kmsg.ACLResourcePatternTypePrefixed
+	return a
+}
+
+// guarded returns a client with all rights on brokers that keep ACLs.
+func guarded(t *testing.T, opts ...kfake.Opt) (*kfake.Cluster, *cluster.Client) {
+	k := brokers(t, append(opts, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser(auth.Plain, "admin", "admin"), kfake.User(auth.Plain, "poor", "poor"))...)
+	return k, as(t, k, "admin")
+}
+
+func as(t *testing.T, k *kfake.Cluster, user string) *cluster.Client {
+	cfg := config(k)
+	cfg.SASL = &auth.SASL{Mechanism: auth.Plain, Username: user, Password: auth.Secret(user)}
+	return open(t, cfg)
+}
+
+// TestACLsAreCreatedOnceAndReadBack: what is created is read back unchanged and sorted; creating it again changes nothing.
+func TestACLsAreCreatedOnceAndReadBack(t *testing.T) {
+	_, c := guarded(t)
+	ctx := within(t)
+	deny := onTopic("t", "carol", kmsg.ACLOperationAll)
+	deny.Permission, deny.Host = kmsg.ACLPermissionTypeDeny, "10.0.0.7"
+	want := []cluster.ACL{onTopic("t", "alice", kmsg.ACLOperationRead), onTopic("t", "alice", kmsg.ACLOperationWrite), deny}
+	require.NoError(t, c.CreateACLs(ctx, nil), "none is fine")
+	require.NoError(t, c.CreateACLs(ctx, append([]cluster.ACL{onTopic("another", "alice", kmsg.ACLOperationRead)}, want[2], want[1], want[0])))
+	for range 2 {
+		got, err := c.DescribeTopicACLs(ctx, "t")
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.NoError(t, c.CreateACLs(ctx, want))
 	}
-	topics, err := c.Topics(ctx)
+	got, err := c.DescribeTopicACLs(ctx, "unmentioned")
 	require.NoError(t, err)
-	require.Contains(t, topics, "t")
-	require.NotContains(t, topics, "hidden", "what may not be seen is absent from the list")
-	ends, err := c.ListOffsets(ctx, "t", []int32{0}, cluster.Latest)
+	require.Empty(t, got)
+	require.Equal(t, "DENY User:carol ALL on TOPIC t (LITERAL) from 10.0.0.7", deny.String())
+}
+
+// TestACLsOfPatterns: the broker is asked for all that applies to the topic, and patterns come back as such. (The
+// embedded broker does not match patterns itself.)
+func TestACLsOfPatterns(t *testing.T) {
+	k, c := guarded(t)
+	k.ControlKey(int16(kmsg.DescribeACLs), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		req := r.(*kmsg.DescribeACLsRequest)
+		if req.ResourcePatternType != kmsg.ACLResourcePatternTypeMatch || req.Principal != nil || req.Host != nil || *req.ResourceName != "orders" {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.DescribeACLsResponse)
+		for name, pattern := range map[string]kmsg.ACLResourcePatternType{"ord": kmsg.ACLResourcePatternTypePrefixed, "*": kmsg.ACLResourcePatternTypeLiteral} {
+			resp.Resources = append(resp.Resources, kmsg.DescribeACLsResponseResource{
+				ResourceType: req.ResourceType, ResourceName: name, ResourcePatternType: pattern,
+				ACLs: []kmsg.DescribeACLsResponseResourceACL{{Principal: "User:alice", Host: "*", Operation: kmsg.ACLOperationRead, PermissionType: kmsg.ACLPermissionTypeAllow}},
+			})
+		}
+		return resp, nil, true
+	})
+	got, err := c.DescribeTopicACLs(within(t), "orders")
 	require.NoError(t, err)
-	require.EqualValues(t, 1, ends[0])
-	offsets, err := c.Offsets(ctx, "g", true, nil)
+	require.Equal(t, []cluster.ACL{onTopic("*", "alice", kmsg.ACLOperationRead), prefixed(onTopic("ord", "alice", kmsg.ACLOperationRead))}, got)
+}
+
+// TestRefusedACLsAreNamed: one error for each reason, with the first ACL that it hit; the others are created.
+func TestRefusedACLsAreNamed(t *testing.T) {
+	k, c := guarded(t)
+	ctx := within(t)
+	wrong := onTopic("t", "alice", kmsg.ACLOperationAny)
+	good := onTopic("t", "bob", kmsg.ACLOperationRead)
+	err := c.CreateACLs(ctx, []cluster.ACL{wrong, good, wrong, wrong})
+	code, _ := cluster.Code(err)
+	require.EqualValues(t, 42, code)
+	require.ErrorContains(t, err, `ACL (the first of 3) "ALLOW User:alice ANY on TOPIC t (LITERAL) from *"`)
+	require.ErrorContains(t, err, "invalid operation")
+	got, err := c.DescribeTopicACLs(ctx, "t")
 	require.NoError(t, err)
-	require.EqualValues(t, 1, offsets["t"][0].At)
+	require.Equal(t, []cluster.ACL{good}, got)
+
+	poor := as(t, k, "poor")
+	_, err = poor.DescribeTopicACLs(ctx, "t")
+	require.ErrorIs(t, err, cluster.ErrUnauthorized)
+	require.ErrorContains(t, err, "needs DESCRIBE on the cluster")
+	err = poor.CreateACLs(ctx, []cluster.ACL{good})
+	require.ErrorIs(t, err, cluster.ErrUnauthorized)
+	require.ErrorContains(t, err, "needs ALTER on the cluster")
+	require.ErrorContains(t, err, `ACL "ALLOW User:bob READ on TOPIC t`)
+}
+
+// TestNoAuthorizer: brokers that keep no ACLs are told apart from those that refuse.
+func TestNoAuthorizer(t *testing.T) {
+	k, c := embedded(t)
+	for _, key := range []kmsg.Key{kmsg.DescribeACLs, kmsg.CreateACLs} {
+		k.ControlKey(int16(key), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			if req, ok := r.(*kmsg.CreateACLsRequest); ok {
+				return &kmsg.CreateACLsResponse{Version: req.Version, Results: slices.Repeat([]kmsg.CreateACLsResponseResult{{ErrorCode: 54}}, len(req.Creations))}, nil, true
+			}
+			return &kmsg.DescribeACLsResponse{Version: r.GetVersion(), ErrorCode: 54}, nil, true
+		})
+	}
+	_, err := c.DescribeTopicACLs(within(t), "t")
+	requireNoAuthorizer(t, err)
+	requireNoAuthorizer(t, c.CreateACLs(within(t), []cluster.ACL{onTopic("t", "alice", kmsg.ACLOperationRead)}))
+}
+
+func requireNoAuthorizer(t *testing.T, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, cluster.ErrNoAuthorizer)
+	require.NotErrorIs(t, err, cluster.ErrUnauthorized)
+	require.False(t, cluster.Retriable(err))
+	require.ErrorContains(t, err, "authorizer.class.name")
+}
+
+// TestACLsNeedPatterns: a release before Kafka 2.0 would create a prefixed ACL as a literal one, so it is not asked.
+func TestACLsNeedPatterns(t *testing.T) {
+	k, c := guarded(t, kfake.MaxVersions(kversion.V1_1_0()))
+	asked := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeACLs, kmsg.CreateACLs}, Observe: true, Count: -1})
+	_, err := c.DescribeTopicACLs(within(t), "t")
+	require.ErrorIs(t, err, cluster.ErrUnsupported)
+	require.ErrorIs(t, c.CreateACLs(within(t), []cluster.ACL{prefixed(onTopic("t", "alice", kmsg.ACLOperationRead))}), cluster.ErrUnsupported)
+	require.Zero(t, asked.Hits())
+}
+
+// TestShortACLAnswer: a response that leaves an ACL out is an error, not a success.
+func TestShortACLAnswer(t *testing.T) {
+	k, c := embedded(t)
+	k.ControlKey(int16(kmsg.CreateACLs), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		return r.ResponseKind(), nil, true
+	})
+	require.ErrorContains(t, c.CreateACLs(within(t), []cluster.ACL{onTopic("t", "alice", kmsg.ACLOperationRead)}), "does not answer")
 }

@@ -22,6 +22,8 @@ var (
 	ErrOffsetOutOfRange = errors.New("offset out of range")
 	// ErrUnauthorized: the broker knows who we are and an ACL is missing.
 	ErrUnauthorized = errors.New("not authorized")
+	// ErrNoAuthorizer: the cluster keeps no ACLs, so everyone may do everything there.
+	ErrNoAuthorizer = errors.New("the cluster has no authorizer")
 	// ErrAuthentication: the broker does not accept our credentials.
 	ErrAuthentication = errors.New("authentication failed")
 	// ErrUnreachable: no connection to the broker.
@@ -114,7 +116,7 @@ var sentinels = map[int16]error{
 	1: ErrOffsetOutOfRange, 3: ErrUnknownTopic, 100: ErrUnknownTopic,
 	29: ErrUnauthorized, 30: ErrUnauthorized, 31: ErrUnauthorized, 53: ErrUnauthorized, 65: ErrUnauthorized,
 	33: ErrAuthentication, 34: ErrAuthentication, 58: ErrAuthentication,
-	35: ErrUnsupported, 36: ErrTopicExists,
+	35: ErrUnsupported, 36: ErrTopicExists, 54: ErrNoAuthorizer,
 }
 
 // CodeName shows a Kafka error code as "NAME (number)".
