@@ -13,8 +13,7 @@ import (
 // write appends an event about the group, once per id.
 func (c *Core) write(body events.Body, parts ...string) (id string, fresh bool) {
 	d := c.order.dir
-	epoch := strconv.FormatUint(uint64(d.Epoch), 10)
-	id = events.DeriveID(append([]string{string(body.EventType()), d.Migration, string(d.Stream), epoch, c.cfg.Incarnation}, parts...)...)
+	id = eventID(body.EventType(), d.Migration, d.Stream, d.Epoch, c.cfg.Incarnation, parts...)
 	if c.sent[id] {
 		return id, false
 	}
@@ -32,13 +31,28 @@ func (c *Core) write(body events.Body, parts ...string) (id string, fresh bool) 
 	return id, true
 }
 
+// eventID is the id of an event that an incarnation writes in an attempt. No other event has it.
+func eventID(t events.Type, migration string, stream events.Stream, epoch uint32, incarnation string, parts ...string) string {
+	return events.DeriveID(append([]string{string(t), migration, string(stream), strconv.FormatUint(uint64(epoch), 10), incarnation}, parts...)...)
+}
+
 // wishAbort asks for the end of the present attempt. The first of an abort and the decision wins.
 func (c *Core) wishAbort(code, reason string) (id string) {
-	id, fresh := c.write(events.AbortRequested{Code: code, Reason: "instance " + c.cfg.Instance + ": " + reason}, "abort", code)
+	id, fresh := c.write(events.AbortRequested{Code: code, Reason: "instance " + c.cfg.Instance + ": " + reason}, wishParts(code)...)
 	if fresh {
 		c.alarm(Source, nil, "asking for an abort of epoch %d: %s: %s", c.order.dir.Epoch, code, reason)
 	}
 	return id
+}
+
+// wishParts are what tells the aborts of an incarnation in an attempt apart.
+func wishParts(code string) []string { return []string{"abort", code} }
+
+// wished says whether an abort's id is the one that an instance derives from the attempt.
+func wished(r events.Record) bool {
+	e := r.Event
+	body, decoded := r.Body.(events.AbortRequested)
+	return decoded && e.ID == eventID(e.Type, e.Migration, e.Stream, e.Epoch, e.Actor.Name, wishParts(body.Code)...)
 }
 
 // prepared is how far the preparation of an attempt has come on the source.

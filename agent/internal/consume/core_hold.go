@@ -15,7 +15,6 @@ type hold struct {
 	abandoned bool // that was done
 	results   map[Partition]lane
 	wish      string // id of the AbortRequested; empty before the hold expired
-	base      events.Directive
 	reading   uint64
 	released  attempt // the attempt in which we were held last and that is over
 	paused    time.Time
@@ -77,7 +76,6 @@ func (c *Core) watchHold() {
 		if !h.proceed && len(c.stragglers()) > 0 {
 			code, reason = "straggler", "a handler was not done when the hold expired"
 		}
-		h.base = c.order.dir
 		h.wish = c.wishAbort(code, reason)
 	}
 }
@@ -106,49 +104,60 @@ func (c *Core) onAppended(in Appended) {
 		return
 	}
 	h.reading = c.next()
-	c.emit(ReadEvents{Seq: h.reading, From: h.base.Position + 1, To: in.Position})
+	c.emit(ReadEvents{Seq: h.reading, From: c.order.position + 1, To: in.Position})
 }
 
-// onEventsRead judges. Only an abort with no decision before it lets us go back; anything else is for the directive to say.
+// onEventsRead judges, by the newest directive of the attempt. Only an abort with no decision before it lets us go back;
+// anything else is for the next directive to say.
 func (c *Core) onEventsRead(in EventsRead) {
 	h := &c.hold
 	if h.reading == 0 || in.Seq != h.reading || h.since.IsZero() {
 		return
 	}
 	h.reading = 0
-	if at, aborted := Verdict(h.base, in.Records); aborted && at > c.order.position {
+	if at, aborted := Verdict(c.order.dir, in.Records); aborted {
 		c.back(at)
 		return
 	}
 	c.alarm(Source, nil, "the hold has expired and the decision may have been made: staying held until the directive says so")
 }
 
-// Verdict judges the events that follow a directive of a held group: whether the attempt was aborted, and where.
+// Verdict judges the events that follow a directive of a held group: whether the attempt was aborted, and by which event at the
+// earliest.
 //
-// The first AbortRequested of the attempt is accepted if no SwitchCommitted was accepted before. Whether a decision was
-// accepted depends on its stream version, of which only bounds are known here, because the fold may have refused events that
-// look right: any SwitchCommitted whose expectation lies within the bounds counts as a decision. So the answer "aborted" is
-// always right, and "not aborted" means that the directive has to be waited for.
+// The first AbortRequested of the attempt is accepted if no SwitchCommitted was accepted before, and if its id did not stand in
+// the log before: the fold ignores repetitions. Of what stood there before the directive nothing is known here, so an abort
+// counts only once one has come whose id an instance has derived from the attempt (our own is one): such an id stands in the log
+// no earlier than the attempt, and had the attempt ended then, the directive would not be.
+//
+// Whether a decision was accepted depends on its stream version, of which only bounds are known here, because the fold may have
+// refused events that look right: any SwitchCommitted whose expectation lies within the bounds counts as a decision. So the
+// answer "aborted" is always right, and "not aborted" means that the directive has to be waited for.
 func Verdict(d events.Directive, records []events.Record) (at int64, aborted bool) {
 	highest := d.Version
 	seen := map[string]bool{}
 	for _, r := range records {
 		e := r.Event
-		if r.Refusal != nil || e.Migration != d.Migration || e.Stream != d.Stream || r.Position <= d.Position || seen[e.ID] {
+		foreign := r.Refusal != nil && r.Refusal.Foreign
+		if foreign || e.Migration != d.Migration || r.Position <= d.Position || seen[e.ID] {
 			continue
 		}
-		seen[e.ID] = true
+		seen[e.ID] = true // whatever stream it is on, and whatever becomes of it
 		kind, known := events.Lookup(e.Type)
 		switch {
-		case !known:
-		case e.Type == "SwitchCommitted" && e.Epoch == d.Epoch && e.Expects != nil && *e.Expects >= d.Version && *e.Expects <= highest:
+		case !known || r.Refusal != nil || e.Stream != d.Stream || !kind.Class.Versioned():
+			continue
+		case e.Type == "SwitchCommitted" && e.Epoch == d.Epoch && *e.Expects >= d.Version && *e.Expects <= highest:
 			return 0, false
 		case e.Type == "AbortRequested" && events.Judge(kind, events.ReadersAxis, e, events.Standing{Epoch: d.Epoch, Phase: d.Phase}) == "":
-			return r.Position, true
+			if at == 0 {
+				at = r.Position
+			}
+			if wished(r) {
+				return at, true
+			}
 		}
-		if known && kind.Class.Versioned() {
-			highest++
-		}
+		highest++
 	}
 	return 0, false
 }

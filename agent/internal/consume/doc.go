@@ -29,6 +29,7 @@
 //   - The directive is read after joining: an instance that joins after the members were counted would not know of the hold.
 //   - The lease ([MayStart]): a process that slept would handle records that its successor has.
 //   - A verdict ends an expired hold, never the clock alone: the decision may have been made.
+//   - An abort under an id that may have stood in the log before does not make a verdict: the fold ignores repetitions.
 //   - Positions on the target are read after the route: before, the cut may not have been staged.
 //   - The cut is staged only where the committed offset is absent or lower: a late owner would rewind the group.
 //   - A starter in the middle of a switch joins both groups, held: else nobody would be there to stage.

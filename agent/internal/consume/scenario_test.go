@@ -28,7 +28,7 @@ import (
 //	  returned, starts p:offset…                 answer the last Call and FindStarts
 //	  closed p [next=] [abandoned]               the lane of a partition is closed
 //	  tick [p:next…], wait DURATION              time passes
-//	  appended at=, events TYPE@pos[/expects]…   answer the last Append and ReadEvents
+//	  appended at=, events TYPE@pos[/expects]…   answer the last Append and ReadEvents; AbortRequested@pos? is not ours
 //	  login [ERR], close
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -320,6 +320,7 @@ func (s *script) directive(a args) events.Directive {
 // records makes events from words of the form TYPE@position or TYPE@position/expects, of the order's epoch.
 func (s *script) records(a args) (list []events.Record) {
 	for i, w := range a.words {
+		w, theirs := strings.CutSuffix(w, "?")
 		name, rest, _ := strings.Cut(w, "@")
 		at, expects, versioned := strings.Cut(rest, "/")
 		n, _ := strconv.ParseInt(at, 10, 64)
@@ -330,7 +331,11 @@ func (s *script) records(a args) (list []events.Record) {
 			v, _ := strconv.ParseUint(expects, 10, 64)
 			e.Expects = &v
 		}
-		list = append(list, events.Record{Position: n, Event: e})
+		r := events.Record{Position: n, Event: e}
+		if name == "AbortRequested" && !theirs {
+			r = wish(n, s.core.order.dir, "inc")
+		}
+		list = append(list, r)
 	}
 	return list
 }

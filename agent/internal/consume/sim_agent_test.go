@@ -132,14 +132,13 @@ func (a *simAgent) pause(d time.Duration) {
 	})
 }
 
-func (a *simAgent) stop(down time.Duration) {
+func (a *simAgent) stop() {
 	if a.dead || a.stopped {
 		return
 	}
 	a.w.log("%s stops", a.inc)
 	a.stopped = true
 	a.deliver(func() { a.step(Close{}) })
-	_ = down
 }
 
 func (a *simAgent) busy() bool {
@@ -228,9 +227,16 @@ func (a *simAgent) lie(in Input) Input {
 		}
 	case EventsRead:
 		if a.w.f.lie == "resume at the timeout" {
-			d := a.core.hold.base
-			e := events.Event{ID: "lie", Migration: d.Migration, Stream: d.Stream, Type: "AbortRequested", Epoch: d.Epoch}
-			in.Records = []events.Record{{Position: a.core.order.position + 1, Event: e}}
+			in.Records = []events.Record{wish(a.core.order.position+1, a.core.order.dir, "liar")}
+			return in
+		}
+		if a.w.f.lie == "a repeated abort counts" {
+			in.Records = slices.Clone(in.Records)
+			for i, r := range in.Records {
+				if r.Event.Type == "AbortRequested" {
+					in.Records[i] = wish(r.Position, a.core.order.dir, r.Event.Actor.Name)
+				}
+			}
 			return in
 		}
 	}

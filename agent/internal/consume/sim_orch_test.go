@@ -49,7 +49,7 @@ func newSimOrch(w *world) *simOrch {
 	}
 	w.after(w.between(0, 500*time.Millisecond), func() {
 		o.at = 0
-		w.control.append(o.event(events.AgentSeen{Incarnation: "o", Instance: "o"}, nil), func(int64) {})
+		w.control.append(o.event(events.GuardHeld{Side: events.RouteTarget, MemberID: "guard"}, nil), func(int64) {})
 		o.tick()
 	})
 	return o
@@ -177,7 +177,7 @@ func decode[B events.Body](e events.Event) B {
 }
 
 func (o *simOrch) acknowledged(e events.Event, at int64) {
-	if e.Epoch != o.st.Epoch || e.Type == "AgentSeen" {
+	if e.Epoch != o.st.Epoch {
 		return
 	}
 	switch e.Type {
@@ -232,6 +232,9 @@ func (o *simOrch) tick() {
 		if o.w.f.stale && o.w.chance(0.05) {
 			o.zombie()
 		}
+		if o.w.f.echo && o.w.chance(0.1) {
+			o.echo()
+		}
 	}
 }
 
@@ -248,6 +251,19 @@ func (o *simOrch) zombie() {
 			o.w.control.append(e, func(int64) {})
 		}
 	}
+}
+
+// echo asks for the abort of the next attempt, which is refused, and in every attempt repeats what was asked before it began.
+func (o *simOrch) echo() {
+	e := o.event(events.AbortRequested{Code: "operator", Reason: "too early"}, nil)
+	if !o.undecided() {
+		e.Epoch++
+	}
+	e.ID = fmt.Sprintf("echo%d", e.Epoch)
+	if o.seen[e.ID] != o.undecided() {
+		return
+	}
+	o.w.control.append(e, func(int64) {})
 }
 
 func (o *simOrch) directive() events.Directive {

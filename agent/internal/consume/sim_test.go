@@ -43,6 +43,7 @@ func TestSimulation(t *testing.T) {
 		{"slow handlers", faults{agents: 2, slow: 0.01}},
 		{"slow handlers, proceed", faults{agents: 2, slow: 0.02, proceed: true}},
 		{"failing handlers", faults{agents: 2, errors: 0.1}},
+		{"repeated aborts", faults{agents: 3, echo: true, late: true, slow: 0.01}},
 		{"dead orchestrator", faults{agents: 2, dead: true}},
 		{"dead orchestrator, crash, late", faults{agents: 3, dead: true, crash: 1, late: true}},
 		{"everything", faults{agents: 3, partial: true, crash: 1, pause: 1, restart: 1, stranger: 1, lost: 0.01, late: true, stale: true, deaf: 0.03, slow: 0.005, aborts: 1, errors: 0.02}},
@@ -55,7 +56,7 @@ func TestSimulation(t *testing.T) {
 				}
 				w := newWorld(seed, k.f)
 				err := w.run()
-				require.NoError(t, err, fmt.Sprintf("seed %d: rerun with -run 'TestSimulation/%s' -sim.seed=%d", seed, t.Name(), seed))
+				require.NoError(t, err, fmt.Sprintf("seed %d: rerun with -run '%s$' -sim.seed=%d", seed, t.Name(), seed))
 			}
 		})
 	}
@@ -72,6 +73,7 @@ func TestRulesAreNeeded(t *testing.T) {
 		{"latest arrival wins", faults{agents: 3, late: true, stale: true}},
 		{"resume at the timeout", faults{agents: 3, late: true, aborts: 2}},
 		{"drained with a record in hand", faults{agents: 2}},
+		{"a repeated abort counts", faults{agents: 3, echo: true, late: true, slow: 0.01}},
 	} {
 		t.Run(k.lie, func(t *testing.T) {
 			t.Parallel()

@@ -23,6 +23,7 @@ type faults struct {
 	late     bool    // appends and directives come late, twice, out of order
 	deaf     float64 // directives that reach an agent only after seconds, unless it asks
 	deafest  bool    // one agent never hears of anything within a second, and takes long to connect
+	echo     bool    // somebody asks for aborts of attempts to come, and again under the same ids once they are there
 	stale    bool    // a second, late orchestrator publishes old directives and appends outdated decisions
 	slow     float64 // handlers that take longer than the hold
 	proceed  bool    // policy: abandon stragglers
@@ -136,7 +137,7 @@ func (w *world) plan() {
 	}
 	some(w.f.crash, func() { w.any().crash(w.between(0, 3*time.Second)) })
 	some(w.f.pause, func() { w.any().pause(w.between(simSession/2, 2*simSession)) })
-	some(w.f.restart, func() { w.any().stop(w.between(0, time.Second)) })
+	some(w.f.restart, func() { w.any().stop() })
 	some(w.f.aborts, func() { w.orch.abort() })
 	some(w.f.stranger, func() { w.foreign = append(w.foreign, newSimForeign(w, w.brokers[w.rng.IntN(2)])) })
 }
@@ -318,9 +319,13 @@ type simControl struct {
 // append lands an event, maybe late or twice, and then says where its first copy stands.
 func (c *simControl) append(e events.Event, done func(int64)) {
 	land := func() {
-		kind, _ := events.Lookup(e.Type)
-		_ = kind
-		r := events.Record{Position: int64(len(c.events)), Event: e}
+		r := events.Record{Position: int64(len(c.events))}
+		raw, err := events.Encode(e)
+		if err != nil {
+			c.w.fail("%s of epoch %d cannot be encoded: %v", e.Type, e.Epoch, err)
+			return
+		}
+		r.Event, r.Body, r.Refusal = events.Decode([]byte(e.Key("n").String()), raw)
 		c.events = append(c.events, r)
 		if c.first == nil {
 			c.first = map[string]int64{}
