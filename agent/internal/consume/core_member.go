@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -140,7 +141,9 @@ func (c *Core) onLost(s *side, e group.Lost) {
 		s.retry = c.now.Add(c.cfg.Retry)
 	}
 	for _, l := range c.lanesOf(s) {
-		l.lost = true
+		if l.lost = true; l.state == laneShutting { // the record in hand is somebody else's now
+			c.emit(Shut{Lane: l.ID, Cancel: true})
+		}
 	}
 	c.notice(Member, s.id, "membership %s is lost: %v", e.MemberID, e.Why)
 }
@@ -162,7 +165,11 @@ func (c *Core) onRefused(s *side, e group.Refused) {
 	if s.id == Source && closed {
 		c.forced, s.retry = c.order.attempt(), c.now
 	}
-	c.wishAbort("stranger", e.Why.Error())
+	code := "failed"
+	if errors.Is(e.Why, group.ErrStranger) {
+		code = "stranger"
+	}
+	c.wishAbort(code, e.Why.Error())
 }
 
 func (c *Core) onLeft(s *side, e group.Left) {
@@ -293,8 +300,9 @@ func (c *Core) enter(s *side, o offer) {
 		c.emit(Tell{Side: s.id, Input: group.Rejoin{Offer: c.offer(s, o)}})
 		return
 	}
-	if s.id == Target {
+	if s.id == Target && s.cluster != c.order.group.Target {
 		s.cluster = c.order.group.Target
+		clear(c.own[Target]) // positions are a cluster's
 	}
 	s.joined = true
 	c.emit(Join{Side: s.id, Cluster: s.cluster, Offer: c.offer(s, o)})
@@ -321,7 +329,7 @@ func (c *Core) leave(s *side) {
 
 // unreachable says that the target of the order is not in our configuration; without it nobody can prepare.
 func (c *Core) unreachable() {
-	reason := "instance " + c.cfg.Instance + " has no configuration for cluster " + c.order.group.Target + ": add it to Clusters"
+	reason := "cluster " + c.order.group.Target + " is not in the configuration: add it to Clusters"
 	if c.order.undecided() {
 		c.wishAbort("failed", reason)
 	} else if once := "unreachable/" + c.order.group.Target; !c.sent[once] {

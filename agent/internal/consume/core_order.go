@@ -17,17 +17,17 @@ type order struct {
 	own      bool // a verdict, not a directive: one of the same position replaces it
 	dir      events.Directive
 	group    events.GroupOrder
-	topics   map[string]events.GroupTopic
+	topics   map[string]bool // that move
 	cut      map[Partition]events.CutPoint
 }
 
 func newOrder(d events.Directive) order {
 	o := order{
 		word: d.Group.Order, position: d.Position, found: true, dir: d, group: *d.Group,
-		topics: map[string]events.GroupTopic{}, cut: map[Partition]events.CutPoint{},
+		topics: map[string]bool{}, cut: map[Partition]events.CutPoint{},
 	}
 	for _, t := range d.Group.Topics {
-		o.topics[t.Topic] = t
+		o.topics[t.Topic] = true
 	}
 	for _, p := range d.Group.Cut {
 		o.cut[Partition{Topic: p.Topic, ID: p.Partition}] = p
@@ -38,7 +38,7 @@ func newOrder(d events.Directive) order {
 func (o *order) attempt() attempt { return attempt{o.dir.Migration, o.dir.Epoch} }
 
 // moves says whether a topic is moved by the migration of the order.
-func (o *order) moves(topic string) bool { _, yes := o.topics[topic]; return yes }
+func (o *order) moves(topic string) bool { return o.topics[topic] }
 
 // held says whether moving partitions stand still.
 func (o *order) held() bool { return o.word == events.OrderHold || o.word == events.OrderStage }

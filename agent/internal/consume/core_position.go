@@ -51,12 +51,12 @@ func (c *Core) belowCut(s *side, p Partition, at int64) bool {
 }
 
 // startOf decides about a partition without a commit and without a position of our own. On the home cluster the service's
-// own Start counts. On a target only a partition that the migration did not know (it was added there) begins, at its start.
+// own Start counts. On a target only a partition that the cut did not know (it was added later) begins, at its start.
 func (c *Core) startOf(s *side, p Partition, unknown map[Partition]StartAt) {
-	switch t := c.order.topics[p.Topic]; {
+	switch _, crosses := c.order.cut[p]; {
 	case s.id == Source:
 		unknown[p] = c.cfg.Start
-	case p.ID >= t.Partitions:
+	case !crosses:
 		unknown[p] = StartEarliest
 	default:
 		c.refusePosition(s, p, "nothing (offset %d) is committed for %s on %s, where the cut %d should be: the partition stands still", -1)

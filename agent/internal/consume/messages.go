@@ -189,7 +189,7 @@ type NoticeKind string
 
 // The kinds of notice.
 const (
-	Ready   NoticeKind = "ready"   // the first lanes are open, or there is nothing to open
+	Ready   NoticeKind = "ready"   // a member of the group where the order in force wants it
 	Obeyed  NoticeKind = "obeyed"  // another order is in force
 	Stale   NoticeKind = "stale"   // a directive was ignored
 	Held    NoticeKind = "held"    // moving partitions stand still

@@ -20,9 +20,9 @@ import (
 //	new [topics=orders,audit] [clusters=S,T]     a core that has begun; time starts at 0
 //	step                                         each line of the script is one of
 //	  read [#n] none | read [#n] ORDER k=v…      answers the last (or nth) ReadDirective
-//	  see ORDER k=v…                             a directive arrives: at=, epoch=, open, leave, hold=, proceed, cut=0:108,1:109
+//	  see ORDER k=v…                             a directive arrives: at=, epoch=, to=, open, leave, hold=, proceed, cut=0:108,1:109
 //	  joined|assigned|rebalance|lost|left SIDE … events of a member: id=, gen=, p=0,1 (partitions), topic=
-//	  refused SIDE [member]                      error 23
+//	  refused SIDE [member] [code=]              error 23, or another
 //	  fetched SIDE p:offset…                     answers the last Fetch of a side (−1: nothing committed)
 //	  confirmed SIDE gen=, committed SIDE [code=]
 //	  returned, starts p:offset…                 answer the last Call and FindStarts
@@ -163,7 +163,12 @@ func (s *script) line(line string) {
 	case "lost":
 		s.member(a, group.Lost{Generation: a.gen(), MemberID: a.vals["id"], Why: &group.CodeError{Op: "heartbeat", Group: "g", Code: 25}})
 	case "refused":
-		s.member(a, group.Refused{Why: &group.CodeError{Op: "join", Group: "g", Code: 23}, Member: a.has("member")})
+		code := int16(23)
+		if c, other := a.vals["code"]; other {
+			n, _ := strconv.Atoi(c)
+			code = int16(n)
+		}
+		s.member(a, group.Refused{Why: &group.CodeError{Op: "join", Group: "g", Code: code}, Member: a.has("member")})
 	case "left":
 		s.member(a, group.Left{})
 	case "fetched":
@@ -289,6 +294,9 @@ func (s *script) directive(a args) events.Directive {
 		Order: a.word(0), Source: "S", Target: "T", HoldMillis: 1000, Straggler: events.StragglerAbort,
 		Topics: []events.GroupTopic{{Topic: "orders", TargetTopic: "orders-eu", Partitions: 4}},
 		Open:   a.has("open"), LeaveSource: a.has("leave"),
+	}
+	if to, other := a.vals["to"]; other {
+		g.Target = to
 	}
 	if a.has("proceed") {
 		g.Straggler = events.StragglerProceed
