@@ -16,7 +16,7 @@ REAL_HOMES := $(wildcard testkit cluster events projector replicator agent cmd)
 REAL_PKGS = $(addprefix ./,$(sort $(patsubst %/,%,$(dir $(shell grep -rl --include='*_test.go' '^func TestReal' $(REAL_HOMES))))))
 
 .DEFAULT_GOAL := help
-.PHONY: help test check kafka kafka-fetch lint fmt cover bench demo schema
+.PHONY: help test check kafka kafka-fetch lint fmt cover bench bench-copy demo schema
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,9 +53,11 @@ cover: ## coverage of the tests that need nothing but Go
 	$(GO) tool cover -func=.cache/cover.out | tail -n 1
 	@echo "by line: $(GO) tool cover -html=.cache/cover.out"
 
-bench: ## benchmarks; compare runs with benchstat
+bench: ## the Go benchmarks; compare runs with benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./...
-	@for dir in $(wildcard testkit/bench/*/); do echo "$(GO) run ./$$dir"; $(GO) run ./$$dir || exit 1; done
+
+bench-copy: kafka-fetch ## copying beside MirrorMaker 2 and the limit, on real brokers (half an hour; ARGS="-mb 300 -runs 1")
+	$(GO) run ./testkit/bench/copy $(ARGS)
 
 demo: ## a whole migration on embedded clusters
 	$(GO) run ./cmd/portage demo

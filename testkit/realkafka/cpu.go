@@ -21,6 +21,10 @@ func (c *Cluster) CPU() (sum time.Duration, err error) {
 	return sum, nil
 }
 
+// ProcessCPU is the processor time, user and system, that a process of one's own has used so far, in steps of 10 ms;
+// errors.ErrUnsupported where a process cannot be asked while it runs (not Linux).
+func ProcessCPU(pid int) (time.Duration, error) { return processorTime(pid) }
+
 // cpu is the processor time of the broker over all its lives.
 func (b *broker) cpu() (time.Duration, error) {
 	b.mu.Lock()
