@@ -98,7 +98,10 @@ const (
 func again(ctx context.Context, log zerolog.Logger, what string, f func() error) error {
 	for attempt, pause := 0, againFirst; ; attempt, pause = attempt+1, min(2*pause, againMost) {
 		err := f()
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
 		level := zerolog.DebugLevel

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,8 +25,8 @@ type Consumer struct {
 	opts  consumerOptions
 	used  atomic.Bool
 	state atomic.Pointer[consume.State]
-	quit  chan struct{} // closed by Close
-	once  sync.Once
+	open  context.Context // until Close
+	close context.CancelFunc
 	done  chan struct{} // closed when Run has returned
 }
 
@@ -36,7 +35,8 @@ func NewConsumer(cfg ConsumerConfig, opts ...ConsumerOption) (*Consumer, error) 
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("agent: consumer of group %q: %w", cfg.Group, err)
 	}
-	c := &Consumer{cfg: cfg, quit: make(chan struct{}), done: make(chan struct{})}
+	c := &Consumer{cfg: cfg, done: make(chan struct{})}
+	c.open, c.close = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o.forConsumer(&c.opts)
 	}
@@ -60,20 +60,14 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-c.quit:
-			cancel()
-		case <-stop.Done():
-		}
-	}()
+	defer context.AfterFunc(c.open, cancel)()
 	return newLoop(c, core, incarnation).run(stop)
 }
 
 // Close stops the consumer as the end of Run's context does, and waits for Run to return. A consumer that was never run cannot
 // be run afterwards.
 func (c *Consumer) Close() {
-	c.once.Do(func() { close(c.quit) })
+	c.close()
 	if c.used.CompareAndSwap(false, true) {
 		close(c.done) // it was never run
 	}

@@ -119,28 +119,44 @@ func (l *loop) fetcher(name string, topics []string) *fetcher {
 
 // findStarts asks where partitions without a commit begin.
 func (l *loop) findStarts(a consume.FindStarts) {
-	found := map[consume.Partition]int64{}
+	in := consume.StartsFound{Seq: a.Seq}
 	err := again(l.ctx, l.log, "find where to begin", func() error {
 		c, err := l.clusters.get(l.ctx, a.Cluster)
-		if err != nil {
-			return err
+		if err == nil {
+			in.Offsets, err = starts(l.ctx, c, a)
 		}
-		for p, start := range a.At {
-			at := cluster.Earliest
-			if start == consume.StartLatest {
-				at = cluster.Latest
-			}
-			ends, err := c.ListOffsets(l.ctx, a.Topics[p.Topic], []int32{p.ID}, at)
-			if err != nil {
-				return err
-			}
-			found[p] = ends[p.ID]
-		}
-		return nil
+		return err
 	})
 	if err == nil {
-		l.post(consume.StartsFound{Seq: a.Seq, Offsets: found})
+		l.post(in)
 	}
+}
+
+// starts asks once for all partitions of a topic that begin at the same end.
+func starts(ctx context.Context, c *cluster.Client, a consume.FindStarts) (map[consume.Partition]int64, error) {
+	type question struct {
+		topic string
+		at    int64
+	}
+	partitions := map[question][]int32{}
+	for p, start := range a.At {
+		q := question{topic: p.Topic, at: cluster.Earliest}
+		if start == consume.StartLatest {
+			q.at = cluster.Latest
+		}
+		partitions[q] = append(partitions[q], p.ID)
+	}
+	found := make(map[consume.Partition]int64, len(a.At))
+	for q, list := range partitions {
+		offsets, err := c.ListOffsets(ctx, a.Topics[q.topic], list, q.at)
+		if err != nil {
+			return nil, err
+		}
+		for n, at := range offsets {
+			found[consume.Partition{Topic: q.topic, ID: n}] = at
+		}
+	}
+	return found, nil
 }
 
 // call runs a hook of the service.

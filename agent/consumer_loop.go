@@ -118,8 +118,7 @@ func (l *loop) loop(stop context.Context) (err error) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	stopped := stop.Done()
-	late := time.NewTimer(time.Hour)
-	defer late.Stop()
+	var late <-chan time.Time // runs from the stop on
 	for !l.finished {
 		l.schedule(timer)
 		select {
@@ -129,17 +128,14 @@ func (l *loop) loop(stop context.Context) (err error) {
 			l.step(consume.Tick{Next: l.progress()})
 		case <-stopped:
 			stopped = nil
-			late.Reset(l.cfg.StopTimeout)
+			late = time.After(l.cfg.StopTimeout)
 			l.step(consume.Close{})
-		case <-late.C:
-			if stopped != nil { // the timer's first hour
-				continue
-			}
+		case <-late:
 			if err != nil {
 				return err
 			}
 			err = l.hurry()
-			late.Reset(stopGrace)
+			late = time.After(stopGrace)
 		}
 	}
 	return err

@@ -3,8 +3,10 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
+	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
 	eventlog "github.com/portage-kafka/portage/events/log"
 	"github.com/rs/zerolog"
@@ -19,6 +21,9 @@ type control struct {
 	name     string
 	log      zerolog.Logger
 	failing  func(what string, err error) // hears of failures; nil: nobody
+
+	mu       sync.Mutex
+	appender *eventlog.Appender // kept: it knows the log's end, and does not ask for it before every event
 }
 
 // again repeats what must succeed in the end.
@@ -67,7 +72,16 @@ func (k *control) appendOnce(ctx context.Context, e events.Event) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	return eventlog.NewAppender(c, eventlog.AppenderOptions{Patience: attemptTimeout, Logger: k.log}).Append(ctx, e)
+	return k.appenderOn(c).Append(ctx, e)
+}
+
+func (k *control) appenderOn(c *cluster.Client) *eventlog.Appender {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.appender == nil {
+		k.appender = eventlog.NewAppender(c, eventlog.AppenderOptions{Patience: attemptTimeout, Logger: k.log})
+	}
+	return k.appender
 }
 
 // read returns every record of portage.events from one position to another, both included.

@@ -78,14 +78,14 @@ func (f *fetcher) run(ctx context.Context) {
 	}
 	f.learn(ctx, c, f.topics) // before the first lane opens: a switch waits for it
 	for ctx.Err() == nil {
-		polls, unknown := f.plan()
+		polls, unknown, next := f.plan(time.Now())
 		for leader, wanted := range polls {
 			f.work.Go(func() { f.poll(ctx, c, leader, wanted) })
 		}
 		if len(unknown) > 0 {
 			f.work.Go(func() { f.resolve(ctx, c, unknown) })
 		}
-		f.sleep(ctx)
+		f.sleep(ctx, next)
 	}
 }
 
@@ -97,15 +97,19 @@ type want struct {
 	room   int
 }
 
-// plan claims the lanes that want more, by the broker that leads their partition, and those whose leader is not known.
-func (f *fetcher) plan() (polls map[int32][]want, unknown []*lane) {
+// plan claims the lanes that want more, by the broker that leads their partition, and those whose leader is not known. next is
+// how long to wait for the first of those that rest after a failure.
+func (f *fetcher) plan(now time.Time) (polls map[int32][]want, unknown []*lane, next time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	polls = map[int32][]want{}
+	polls, next = map[int32][]want{}, time.Minute
 	for _, l := range f.lanes {
-		w, hungry := l.claim(time.Now())
+		w, hungry := l.claim(now)
 		switch {
 		case !hungry:
+			if rest := l.rests(now); rest > 0 {
+				next = min(next, rest)
+			}
 		case w.leader < 0:
 			unknown = append(unknown, l)
 		case f.polls[w.leader] >= fetchPolls:
@@ -117,7 +121,7 @@ func (f *fetcher) plan() (polls map[int32][]want, unknown []*lane) {
 	for leader := range polls {
 		f.polls[leader]++
 	}
-	return polls, unknown
+	return polls, unknown, next
 }
 
 // learn makes the client remember the leaders of topics that it may not know, with one request for all of them: asked one by
@@ -177,17 +181,7 @@ func (f *fetcher) fail(ctx context.Context, l *lane, err error) {
 }
 
 // sleep waits for a reason to plan again.
-func (f *fetcher) sleep(ctx context.Context) {
-	d := time.Minute
-	f.mu.Lock()
-	for _, l := range f.lanes {
-		if at := l.due(); !at.IsZero() {
-			if left := time.Until(at); left > 0 {
-				d = min(d, left)
-			}
-		}
-	}
-	f.mu.Unlock()
+func (f *fetcher) sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

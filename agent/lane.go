@@ -227,12 +227,12 @@ func (l *lane) release(leader int32, pauseTo time.Time) {
 	l.mu.Unlock()
 }
 
-// due is when the lane wants to be fetched again after a failure; zero: it is not waiting for that.
-func (l *lane) due() time.Time {
+// rests says for how much longer the lane is not fetched after a failure; not above zero: it does not wait for that.
+func (l *lane) rests(now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.polling {
-		return time.Time{}
+		return 0
 	}
-	return l.pauseTo
+	return l.pauseTo.Sub(now)
 }

@@ -21,7 +21,8 @@ import (
 // Which cluster it writes to is found at the start and holds for the life of the process: the topic's directive, moved on by
 // the decisions accepted before the producer's own registration. A producer that starts on the target first waits until the
 // copy has passed what the source had when it registered, so that nothing it writes overtakes what was written before it.
-// Until then sends wait. A migration moves producers by restarting them, one after the other, in any order.
+// Until then sends wait. A migration moves producers by restarting them, one after the other, in any order. The number of
+// partitions is that of the start, too.
 //
 // An unanswered record is repeated under the same sequence number until it is answered or the producer is closed. It is never
 // sent to another cluster. All methods may be called from several goroutines at once.
@@ -40,6 +41,7 @@ type Producer struct {
 	ready  chan struct{}
 	settle context.CancelFunc // ends finding the route and meeting migrations
 	found  chan struct{}      // closed when that has ended
+	gone   chan struct{}      // closed when Close has ended
 
 	mu       sync.Mutex
 	closed   bool
@@ -75,7 +77,7 @@ func NewProducer(cfg ProducerConfig, opts ...ProducerOption) (*Producer, error) 
 	p.clusters = newClusters(cfg.Clusters, p.opt.log)
 	p.control = &control{clusters: p.clusters, name: cfg.Control, log: p.opt.log}
 	ctx, settle := context.WithCancel(p.ctx)
-	p.settle, p.found = settle, make(chan struct{})
+	p.settle, p.found, p.gone = settle, make(chan struct{}), make(chan struct{})
 	p.work.Go(func() {
 		defer close(p.found)
 		p.begin(ctx)
@@ -195,15 +197,22 @@ func (p *Producer) Flush(ctx context.Context) error {
 }
 
 // Close flushes, tells the migration that this producer is gone, and closes all connections. When ctx ends before everything
-// is answered, the rest is answered with ErrUnanswered.
+// is answered, the rest is answered with ErrUnanswered; when it ends while the control cluster is away, the migration waits for
+// its orchestrator to find that the producer is silent. A second Close waits for the first.
 func (p *Producer) Close(ctx context.Context) error {
 	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		return nil
-	}
+	second := p.closed
 	p.closed = true
 	p.mu.Unlock()
+	if second {
+		select {
+		case <-p.gone:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer close(p.gone)
 	p.settle() // a registration that is under way ends first: what is registered says good-bye
 	<-p.found
 	err := p.Flush(ctx)

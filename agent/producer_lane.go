@@ -93,6 +93,10 @@ func (s *sender) cut(limit int) []*item {
 
 // send sends a batch until it is answered, or the producer closes.
 func (s *sender) send(items []*item) {
+	if s.p.ctx.Err() != nil {
+		s.fail(items, ErrUnanswered)
+		return
+	}
 	start := time.Now()
 	b, err := s.build(items)
 	if err != nil {
@@ -143,21 +147,20 @@ func answerOf(err error) produce.Answer {
 	return produce.Answer{Code: code, Answered: answered, Passing: cluster.Retriable(err) || unsure, Uncertain: unsure}
 }
 
-// settle answers the records of a batch.
+// settle answers the records of a batch, or sends them again where they are not in the log for sure.
 func (s *sender) settle(items []*item, o produce.Outcome, base int64, err error) {
-	if o == produce.Stored {
-		for i, it := range items {
-			a := Ack{Cluster: s.p.route.cluster, Topic: s.p.route.topic, Partition: s.partition, Offset: -1}
-			if err == nil {
-				a.Offset = base + int64(i)
-			}
-			s.p.answered(it, a, nil)
-		}
+	switch o {
+	case produce.Stored:
+		s.stored(items, base, err)
 		return
-	}
-	if o == produce.Broken {
+	case produce.Forgotten:
+		s.renew()
+		s.send(items)
+		return
+	case produce.Broken:
 		doubtful := s.core.Doubtful()
-		if s.renew(); doubtful {
+		s.renew()
+		if doubtful {
 			s.fail(items, errors.Join(ErrUnanswered, err))
 			return
 		}
@@ -170,6 +173,17 @@ func (s *sender) settle(items []*item, o produce.Outcome, base int64, err error)
 		return
 	}
 	s.fail(items, fmt.Errorf("%s/%d: %w", s.p.route.topic, s.partition, err))
+}
+
+// stored acknowledges records from an offset on; on an error the broker has them, and does not say where.
+func (s *sender) stored(items []*item, base int64, err error) {
+	for i, it := range items {
+		a := Ack{Cluster: s.p.route.cluster, Topic: s.p.route.topic, Partition: s.partition, Offset: -1}
+		if err == nil {
+			a.Offset = base + int64(i)
+		}
+		s.p.answered(it, a, nil)
+	}
 }
 
 // renew gets the lane another identity after a broker has lost track of the former one.

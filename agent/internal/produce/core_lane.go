@@ -67,6 +67,9 @@ const (
 	Again
 	// Refused: the batch is not in the log; the sequence was not consumed.
 	Refused
+	// Forgotten: the batch is not in the log, for the broker has lost track of the
+	// lane's sequence. Its records may be sent again, under a new identity.
+	Forgotten
 	// Broken: the batch is refused, and the lane needs a new identity before its
 	// next batch: the broker has lost track of its sequence, or an earlier attempt
 	// may be in the log under the sequence that the next batch would carry. Brokers
@@ -103,7 +106,10 @@ func (l *Lane) Answered(a Answer) Outcome {
 	}
 	switch a.Code {
 	case codeOutOfOrder, codeInvalidEpoch, codeInvalidMapping, codeUnknownProducer:
-		return Broken
+		if l.sequence > 0 {
+			return Forgotten
+		}
+		return Broken // a new identity would not help
 	}
 	return Refused
 }

@@ -31,15 +31,19 @@ func TestLaneRepeatsUntilAnswered(t *testing.T) {
 }
 
 func TestLaneRefusals(t *testing.T) {
-	for code, want := range map[int16]Outcome{10: Refused, 87: Refused, codeOutOfOrder: Broken, codeInvalidEpoch: Broken, codeUnknownProducer: Broken, codeInvalidMapping: Broken} {
-		var l Lane
-		l.Renew(Producer{ID: 1})
-		_, err := l.Take(5)
-		require.NoError(t, err)
-		require.Equal(t, want, l.Answered(Answer{Answered: true, Code: code}), "code %d", code)
-		s, err := l.Take(1)
-		require.NoError(t, err)
-		require.Zero(t, s.Sequence, "a refused batch consumes no sequence")
+	for code, want := range map[int16][2]Outcome{
+		10: {Refused, Refused}, 87: {Refused, Refused}, codeOutOfOrder: {Broken, Forgotten}, codeInvalidEpoch: {Broken, Forgotten},
+		codeUnknownProducer: {Broken, Forgotten}, codeInvalidMapping: {Broken, Forgotten},
+	} {
+		for n, before := range []int32{0, 4} { // records stored under the identity
+			l := Lane{producer: Producer{ID: 1}, sequence: before}
+			_, err := l.Take(5)
+			require.NoError(t, err)
+			require.Equal(t, want[n], l.Answered(Answer{Answered: true, Code: code}), "code %d at sequence %d", code, before)
+			s, err := l.Take(1)
+			require.NoError(t, err)
+			require.Equal(t, before, s.Sequence, "a refused batch consumes no sequence")
+		}
 	}
 }
 
