@@ -38,12 +38,21 @@ func newPlant(t *testing.T) *plant {
 	return p
 }
 
-func (p *plant) producer(opts ...ProducerOption) *Producer {
-	p.t.Helper()
-	producer, err := NewProducer(ProducerConfig{
+func (p *plant) config() ProducerConfig {
+	return ProducerConfig{
 		Topic: "orders", Instance: "web-0", Home: "source", Control: "target",
 		Clusters: map[string]cluster.Config{"source": {Bootstrap: p.pair.Source.Bootstrap()}, "target": {Bootstrap: p.pair.Target.Bootstrap()}},
-	}, opts...)
+	}
+}
+
+func (p *plant) producer(opts ...ProducerOption) *Producer {
+	p.t.Helper()
+	return p.start(p.config(), opts...)
+}
+
+func (p *plant) start(cfg ProducerConfig, opts ...ProducerOption) *Producer {
+	p.t.Helper()
+	producer, err := NewProducer(cfg, opts...)
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
