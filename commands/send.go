@@ -53,7 +53,10 @@ func (c *Commands) event(view *projector.View, migration string, stream events.S
 		return e, err
 	}
 	refused := func(reason string) error {
-		return errors.Join(view.Err(), &Refused{Migration: migration, Type: e.Type, Stream: stream, Reason: reason})
+		if err := view.Err(); err != nil {
+			return err
+		}
+		return &Refused{Migration: migration, Type: e.Type, Stream: stream, Reason: reason}
 	}
 	if unknown := Unknown(view, migration, stream); unknown != "" {
 		return e, refused(unknown)

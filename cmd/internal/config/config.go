@@ -9,7 +9,7 @@
 //	    sasl: {mechanism: SCRAM-SHA-512, username: portage, password: env:OLD_PASSWORD}
 //	  new:
 //	    properties: /etc/kafka/client.properties   # a Java client's file instead
-//	data: /var/lib/portage          # the projection of `portage serve`; default: the user's cache folder
+//	data: /var/lib/portage          # the projections of `portage serve` and of the command line; default: the user's cache folder
 //	listen: 127.0.0.1:8080          # metrics and health of `portage serve`; workers take --listen
 //
 // Secrets are given by reference (env:NAME, file:PATH); see package
@@ -30,6 +30,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/commands/plan"
+	"github.com/portage-kafka/portage/events"
 )
 
 // Config is the configuration file.
@@ -87,7 +89,7 @@ func Parse(raw []byte, dir string) (*Config, error) {
 	if err := d.Decode(c); errors.Is(err, io.EOF) {
 		return nil, errors.New("the file is empty: name the clusters, and with control: the one of the control topics")
 	} else if err != nil {
-		return nil, err
+		return nil, inWords(err)
 	}
 	if len(c.Clusters) == 0 {
 		return nil, errors.New("clusters: missing: name at least a source and a target")
@@ -96,6 +98,9 @@ func Parse(raw []byte, dir string) (*Config, error) {
 		return nil, fmt.Errorf("control: %q is not among the clusters (%s)", c.Control, strings.Join(c.Names(), ", "))
 	}
 	for _, name := range c.Names() {
+		if !events.ValidName(name) {
+			return nil, fmt.Errorf("clusters: %q is no name for a cluster: use letters, digits, '.', '_' and '-', at most 100, not beginning with a dot", name)
+		}
 		resolved, err := c.Clusters[name].resolve(dir)
 		if err != nil {
 			return nil, fmt.Errorf("clusters.%s: %w", name, err)
@@ -114,6 +119,18 @@ func Parse(raw []byte, dir string) (*Config, error) {
 
 // Names are the clusters' names, sorted.
 func (c *Config) Names() []string { return slices.Sorted(maps.Keys(c.Clusters)) }
+
+// Cluster finds a cluster by its name; the error names those that there are.
+func (c *Config) Cluster(name string) (Cluster, error) {
+	if found, ok := c.Clusters[name]; ok {
+		return found, nil
+	}
+	meant := ""
+	if near, ok := plan.Nearest(name, c.Names()); ok {
+		meant = fmt.Sprintf(": did you mean %q?", near)
+	}
+	return Cluster{}, fmt.Errorf("cluster %q is not in %s, which has %s%s", name, c.Path, strings.Join(c.Names(), ", "), meant)
+}
 
 func (c Cluster) resolve(dir string) (Cluster, error) {
 	if c.Properties != "" {

@@ -13,6 +13,7 @@ import (
 
 const good = "control: new\nclusters:\n  old: {bootstrap: [a:1]}\n  new: {bootstrap: [b:2]}\n"
 
+// TestParse: what is left out has a default.
 func TestParse(t *testing.T) {
 	c, err := Parse([]byte(good), t.TempDir())
 	require.NoError(t, err)
@@ -50,12 +51,20 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// TestParseProblems: each names its line or key, and the fix.
 func TestParseProblems(t *testing.T) {
 	for text, says := range map[string]string{
 		"":               "the file is empty",
 		"control: new\n": "clusters: missing",
-		"control: x\nclusters: {old: {bootstrap: [a:1]}}\n":                                `control: "x" is not among the clusters (old)`,
-		"control: old\nclusters: {old: {bootstrap: [a:1]}}\nlisten_to: x\n":                "line 3",
+		"control: x\nclusters: {old: {bootstrap: [a:1]}}\n":                                               `control: "x" is not among the clusters (old)`,
+		"control: old\nclusters: {old: {bootstrap: [a:1]}}\nlisten_to: x\n":                               "line 3: listen_to: unknown key: remove it, or mend its spelling",
+		"control: old\nclusters:\n  old: {bootstraps: [a:1]}\n  new: {bootstrap: b:1}\n":                  "line 3: bootstraps: unknown key: remove it, or mend its spelling\nline 4: `b:1` cannot be read: write a list, such as [kafka-1:9092, kafka-2:9092]",
+		"control: old\nclusters: {old: {bootstrap: [a:1], tls: here, dial_timeout: long}}\nlisten: [a]\n": "line 2: `here` cannot be read: write keys and values, such as {key: value}\nline 2: `long` cannot be read: write a duration with a unit, such as 5s\nline 3: cannot be read: write text",
+		"control: old\nclusters: {old: {bootstrap: [a:1], tls: {insecure: perhaps}}}\n":                   "line 2: `perhaps` cannot be read: write true or false",
+		"clusters: [old]\n":             "line 1: cannot be read: write the clusters by their names",
+		"- old\n":                       "line 1: cannot be read: write keys and values, such as control: new",
+		"control: old\n clusters: {}\n": "line 2: mapping values are not allowed in this context",
+		"control: a b\nclusters: {a b: {bootstrap: [a:1]}}\n":                              `clusters: "a b" is no name for a cluster`,
 		"control: old\nclusters: {old: {}}\n":                                              "clusters.old",
 		"control: old\nclusters: {old: {properties: no.properties}}\n":                     "no.properties",
 		"control: old\nclusters: {old: {properties: x, bootstrap: [a:1]}}\n":               "exclude each other",
@@ -66,14 +75,33 @@ func TestParseProblems(t *testing.T) {
 	}
 }
 
+// TestCluster: one that is not there is told with those that are.
+func TestCluster(t *testing.T) {
+	c, err := Parse([]byte(good), t.TempDir())
+	require.NoError(t, err)
+	c.Path = "portage.yaml"
+	found, err := c.Cluster("old")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a:1"}, found.Bootstrap)
+	_, err = c.Cluster("odl")
+	require.EqualError(t, err, `cluster "odl" is not in portage.yaml, which has new, old: did you mean "old"?`)
+	_, err = c.Cluster("elsewhere")
+	require.EqualError(t, err, `cluster "elsewhere" is not in portage.yaml, which has new, old`)
+}
+
+// TestProperties: a Java client's file stands for a cluster's settings.
 func TestProperties(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "c.properties"), []byte("bootstrap.servers=a:1,b:2\n"), 0o600))
 	c, err := Parse([]byte("control: old\nclusters: {old: {properties: c.properties}}\n"), dir)
 	require.NoError(t, err)
 	require.Equal(t, []string{"a:1", "b:2"}, c.Clusters["old"].Bootstrap)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "c.properties"), []byte("security.protocol=CARRIER_PIGEON\n"), 0o600))
+	_, err = Parse([]byte("control: old\nclusters: {old: {properties: c.properties}}\n"), dir)
+	require.ErrorContains(t, err, "clusters.old: "+filepath.Join(dir, "c.properties"))
 }
 
+// TestLoad: the environment names the file that no flag names.
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "portage.yaml")
 	_, err := Load(path)
@@ -83,6 +111,11 @@ func TestLoad(t *testing.T) {
 	c, err := Load("")
 	require.NoError(t, err)
 	require.Equal(t, path, c.Path)
+	require.NoError(t, os.WriteFile(path, []byte("control: old\n"), 0o600))
+	_, err = Load("")
+	require.ErrorContains(t, err, path+": clusters: missing", "what is wrong is told with the file")
+	_, err = Load(t.TempDir())
+	require.ErrorContains(t, err, "read the configuration")
 }
 
 // FuzzParse: no file makes it panic, and what it takes has the control cluster.
