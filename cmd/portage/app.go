@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cmd/internal/config"
 	"github.com/portage-kafka/portage/cmd/internal/operator"
+	"github.com/portage-kafka/portage/commands"
+	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/projector"
 )
 
@@ -109,9 +112,9 @@ func (a *app) cluster(ctx context.Context, name string) (*cluster.Client, error)
 	if err != nil {
 		return nil, err
 	}
-	entry, ok := cfg.Clusters[name]
-	if !ok {
-		return nil, fmt.Errorf("cluster %q is not in %s, which has %v", name, cfg.Path, cfg.Names())
+	entry, err := cfg.Cluster(name)
+	if err != nil {
+		return nil, usage(err)
 	}
 	entry.Log = a.log
 	c, err := cluster.Open(ctx, name, entry.Config)
@@ -167,4 +170,22 @@ func (a *app) view(ctx context.Context) (*projector.View, error) {
 		return nil, err
 	}
 	return desk.View(ctx)
+}
+
+// looking shows the projection, as it is now, to a verb that asks for something
+// of a migration; one that is not there is refused.
+func (a *app) looking(ctx context.Context, migration string, look func(v *projector.View) error) (err error) {
+	v, err := a.view(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	unknown := commands.Unknown(v, migration, events.MigrationStream)
+	switch err := v.Err(); {
+	case err != nil:
+		return err
+	case unknown != "":
+		return refusedf("%s", unknown)
+	}
+	return errors.Join(look(v), v.Err())
 }

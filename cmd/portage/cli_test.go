@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,8 +26,7 @@ type desk struct {
 
 func newDesk(t *testing.T, topics ...embedded.Topic) *desk {
 	d := &desk{t: t, dir: t.TempDir(), pair: embedded.ForTest(t, embedded.Options{Seed: 1, Source: embedded.Side{Topics: topics}})}
-	d.write("portage.yaml", fmt.Sprintf("control: new\ndata: %s\nclusters:\n  old: {bootstrap: [%q]}\n  new: {bootstrap: [%q]}\n",
-		filepath.Join(d.dir, "data"), d.pair.Source.Bootstrap()[0], d.pair.Target.Bootstrap()[0]))
+	d.configure("")
 	return d
 }
 
@@ -50,6 +50,24 @@ func (d *desk) portage(args ...string) (string, int) {
 		fmt.Fprintln(&out, err)
 	}
 	return out.String(), exitCode(err)
+}
+
+// configure adds a cluster to the two of the desk.
+func (d *desk) configure(more string) {
+	d.write("portage.yaml", fmt.Sprintf("control: new\ndata: %s\nclusters:\n  old: {bootstrap: [%q]}\n  new: {bootstrap: [%q]}\n%s",
+		filepath.Join(d.dir, "data"), d.pair.Source.Bootstrap()[0], d.pair.Target.Bootstrap()[0], more))
+}
+
+// line is a table's line that begins with a word.
+func line(t *testing.T, out, word string) string {
+	t.Helper()
+	for l := range strings.Lines(out) {
+		if strings.HasPrefix(l, word+" ") {
+			return l
+		}
+	}
+	require.Failf(t, "no such line", "%s in:\n%s", word, out)
+	return ""
 }
 
 // ok runs the command line and wants it to succeed.

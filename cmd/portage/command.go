@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/portage-kafka/portage/commands"
 	"github.com/portage-kafka/portage/events"
-	"github.com/portage-kafka/portage/projector"
 )
 
 // send sends one command and shows its receipt.
@@ -58,12 +56,6 @@ func (a *app) printReceipts(rs ...commands.Receipt) error {
 	return a.print(t)
 }
 
-// receipt shows an event as it stands in the log, not as Go holds it.
-type receipt struct {
-	Event json.RawMessage `json:"event"`
-	Note  projector.Note  `json:"note"`
-}
-
 func receipts(rs ...commands.Receipt) (*table, error) {
 	shown := make([]receipt, len(rs))
 	t := &table{head: []string{"POSITION", "EVENT", "STREAM", "VERDICT", "ID"}, value: shown}
@@ -72,22 +64,27 @@ func receipts(rs ...commands.Receipt) (*table, error) {
 		if err != nil {
 			return nil, err
 		}
-		shown[i] = receipt{raw, r.Note}
+		shown[i] = receipt{Event: raw, Note: r.Note}
 		t.add(fmt.Sprint(r.Note.Position), string(r.Event.Type), string(r.Event.Stream), string(r.Note.Verdict), r.Event.ID)
 	}
 	return t, nil
 }
 
 // simple is a verb that sends one event to the migration's own stream.
-func simple(a *app, use, short string, body func(reason string) events.Body) *cobra.Command {
-	var reason string
-	cmd := &cobra.Command{
+func simple(a *app, use, short string, body func() events.Body) *cobra.Command {
+	return &cobra.Command{
 		Use: use + " MIGRATION", Short: short, Args: exactly(1),
 		RunE: a.within(func(ctx context.Context, args []string) error {
-			return a.send(ctx, args[0], events.MigrationStream, body(reason))
+			return a.send(ctx, args[0], events.MigrationStream, body())
 		}),
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+}
+
+// explained is a verb whose event keeps the reason that is given for it.
+func explained(a *app, use, short string, body func(reason string) events.Body) *cobra.Command {
+	reason := new(string)
+	cmd := simple(a, use, short, func() events.Body { return body(*reason) })
+	cmd.Flags().StringVar(reason, "reason", "", "why, for the audit")
 	return cmd
 }
 
@@ -124,21 +121,21 @@ func family(cmd *cobra.Command) *cobra.Command {
 }
 
 func startVerb(a *app) *cobra.Command {
-	return simple(a, "start", "Let a planned migration begin", func(string) events.Body { return events.StartRequested{} })
+	return simple(a, "start", "Let a planned migration begin", func() events.Body { return events.StartRequested{} })
 }
 
 func pauseVerb(a *app) *cobra.Command {
-	return simple(a, "pause", "Stop copying and keep new steps from starting", func(r string) events.Body { return events.PauseRequested{Reason: r} })
+	return explained(a, "pause", "Stop copying and keep new steps from starting", func(r string) events.Body { return events.PauseRequested{Reason: r} })
 }
 
 func resumeVerb(a *app) *cobra.Command {
-	return simple(a, "resume", "End a pause", func(string) events.Body { return events.ResumeRequested{} })
+	return simple(a, "resume", "End a pause", func() events.Body { return events.ResumeRequested{} })
 }
 
 func cancelVerb(a *app) *cobra.Command {
-	return simple(a, "cancel", "End a migration of which nothing has moved yet", func(r string) events.Body { return events.CancelRequested{Reason: r} })
+	return explained(a, "cancel", "End a migration of which nothing has moved yet", func(r string) events.Body { return events.CancelRequested{Reason: r} })
 }
 
 func completeVerb(a *app) *cobra.Command {
-	return simple(a, "complete", "Verify and finish a migration of which everything has moved", func(string) events.Body { return events.CompleteRequested{} })
+	return simple(a, "complete", "Verify and finish a migration of which everything has moved", func() events.Body { return events.CompleteRequested{} })
 }

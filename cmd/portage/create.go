@@ -11,54 +11,6 @@ import (
 	"github.com/portage-kafka/portage/commands/plan"
 )
 
-func planVerb(a *app) *cobra.Command {
-	var s plan.Selection
-	var file string
-	cmd := &cobra.Command{
-		Use: "plan MIGRATION --source CLUSTER --target CLUSTER", Short: "Draft a plan file from what there is on the source", Args: exactly(1),
-		Long: "Draft a plan file from what there is on the source: all topics that are not internal and the groups that read them, or those named.\nReview the file, then check it with `portage preflight` and create the migration with `portage create`.",
-		RunE: a.within(func(ctx context.Context, args []string) error {
-			s.Migration = args[0]
-			return a.draft(ctx, s, file)
-		}),
-	}
-	f := cmd.Flags()
-	f.StringVar(&s.Source, "source", "", "cluster that the topics leave")
-	f.StringSliceVar(&s.Targets, "target", nil, "cluster that they reach")
-	f.StringSliceVar(&s.Topics, "topic", nil, "topic to move (default: all)")
-	f.StringSliceVar(&s.Groups, "group", nil, "group to move (default: all that read one of the topics)")
-	f.StringVarP(&file, "file", "f", "", "write to this file instead of standard output; an existing file is kept")
-	return cmd
-}
-
-func (a *app) draft(ctx context.Context, s plan.Selection, file string) error {
-	if s.Source == "" || len(s.Targets) == 0 {
-		return usage(errors.New("name the clusters with --source and --target"))
-	}
-	source, err := a.cluster(ctx, s.Source)
-	if err != nil {
-		return err
-	}
-	p, err := plan.Draft(ctx, source, s)
-	if err != nil {
-		return err
-	}
-	raw, err := p.Marshal()
-	if err != nil {
-		return err
-	}
-	if file == "" {
-		_, err = a.out.Write(raw)
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return fmt.Errorf("write the plan: %w", err)
-	}
-	_, err = f.Write(raw)
-	return errors.Join(err, f.Close())
-}
-
 // resolve reads a plan file and checks it against the clusters.
 func (a *app) resolve(ctx context.Context, file string) (*plan.Resolved, error) {
 	raw, err := os.ReadFile(file)
@@ -73,11 +25,16 @@ func (a *app) resolve(ctx context.Context, file string) (*plan.Resolved, error) 
 			return r, nil
 		}
 	}
+	return nil, refusedPlan(file, err)
+}
+
+// refusedPlan refuses a plan for its problems; another error stays what it is.
+func refusedPlan(file string, err error) error {
 	var problems plan.Problems
 	if errors.As(err, &problems) {
-		return nil, &codedError{exitRefused, fmt.Errorf("%s:\n%w", file, err)}
+		return refusedf("%s:\n%w", file, err)
 	}
-	return nil, err
+	return err
 }
 
 func createVerb(a *app) *cobra.Command {

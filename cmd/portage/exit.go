@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/portage-kafka/portage/cluster"
@@ -36,6 +37,11 @@ func (e *codedError) Error() string { return e.err.Error() }
 func (e *codedError) Unwrap() error { return e.err }
 
 func usage(err error) error { return &codedError{exitUsage, err} }
+
+// refusedf refuses what was asked for before it has become a command.
+func refusedf(format string, args ...any) error {
+	return &codedError{exitRefused, fmt.Errorf(format, args...)}
+}
 
 // exitCode maps an error to the code that scripts see.
 func exitCode(err error) int {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/portage-kafka/portage/commands"
+	"github.com/portage-kafka/portage/commands/plan"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
 	"github.com/portage-kafka/portage/projector"
 )
 
@@ -21,7 +24,7 @@ func getVerb(a *app) *cobra.Command {
 			return err
 		}
 		if !found {
-			return fmt.Errorf("there is no %s: `portage status` lists the migrations, `portage status MIGRATION` its topics and groups", strings.Join(args, " "))
+			return errors.Join(missing(v, args[1], streamOf(args)), v.Err())
 		}
 		return a.printRows(value)
 	})
@@ -30,6 +33,14 @@ func getVerb(a *app) *cobra.Command {
 		Long: "Show rows of the projection as they are: YAML, or JSON with -o json; rows have no columns in common. Effects are those that are ordered and not done yet.",
 		Args: func(_ *cobra.Command, args []string) error { return fits(kinds, args) }, RunE: run,
 	}, at)
+}
+
+// streamOf is the stream of the row that the arguments name.
+func streamOf(args []string) events.Stream {
+	if len(args) < 3 {
+		return events.MigrationStream
+	}
+	return events.Stream(args[0] + "/" + args[2]) // topic and group are called as their streams
 }
 
 // rowKind is a kind of row that get shows: how many names it takes, and how it
@@ -55,14 +66,35 @@ func rowKinds() map[string]rowKind {
 
 // fits wants a kind of row and as many names as it takes.
 func fits(kinds map[string]rowKind, args []string) error {
+	all := slices.Sorted(maps.Keys(kinds))
 	if len(args) == 0 {
-		return usage(errors.New("get what? see portage get --help"))
+		return usage(fmt.Errorf("get what? There are %s: see portage get --help", strings.Join(all, ", ")))
 	}
 	k, ok := kinds[args[0]]
-	if n := len(args) - 1; !ok || n < k.least || n > k.most {
-		return usage(fmt.Errorf("get %s: see portage get --help", strings.Join(args, " ")))
+	if !ok {
+		meant := "there are " + strings.Join(all, ", ")
+		if near, ok := plan.Nearest(args[0], all); ok {
+			meant = fmt.Sprintf("did you mean %s?", near)
+		}
+		return usage(fmt.Errorf("get %s: %s", args[0], meant))
+	}
+	if n := len(args) - 1; n < k.least || n > k.most {
+		return usage(fmt.Errorf("get %s takes %s, have %d: see portage get --help", args[0], k.takes(), n))
 	}
 	return nil
+}
+
+// takes says how many names a kind of row takes.
+func (k rowKind) takes() string {
+	switch {
+	case k.most == 0:
+		return "no name"
+	case k.most == 2:
+		return "the names of a migration and of one of its rows"
+	case k.least == 0:
+		return "at most the name of a migration"
+	}
+	return "the name of a migration"
 }
 
 func one[T any](row *T, found bool) (any, bool, error) { return row, found, nil }
@@ -76,11 +108,25 @@ func rowsOf[T any](v *projector.View, migration string, list func(string) ([]T, 
 	return rows, found, err
 }
 
+// effect is an ordered effect as get shows it.
+type effect struct {
+	fsm.OutboxKey
+	fsm.Effect
+}
+
 func effects(v *projector.View, names []string) (any, bool, error) {
+	open, found, err := []projector.OpenEffect(nil), true, error(nil)
 	if len(names) == 0 {
-		return all(v.Outbox())
+		open, err = v.Outbox()
+	} else {
+		open, err = v.OutboxOf(names[0])
+		_, found = v.Migration(names[0])
 	}
-	return rowsOf(v, names[0], v.OutboxOf)
+	shown := make([]effect, len(open))
+	for i, o := range open {
+		shown[i] = effect{o.Key, o.Effect}
+	}
+	return shown, found, err
 }
 
 // printRows shows rows whole, as YAML where a table was asked for.
@@ -98,34 +144,4 @@ func digests(v *projector.View, names []string) (any, bool, error) {
 	}
 	d, ok := v.Digests(names[0])
 	return []projector.Digests{d}, ok, nil
-}
-
-// person is how [commands.Blocker] names somebody who has to act by hand.
-const person = "a person"
-
-func whyVerb(a *app) *cobra.Command {
-	var detailed bool
-	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error {
-		blockers, err := commands.Why(v, args[0])
-		if err != nil {
-			return err
-		}
-		t := &table{head: []string{"STREAM", "WAITS FOR", "WHO ACTS", "WITH"}, value: blockers}
-		for _, b := range blockers {
-			t.add(string(b.Stream), b.Waits, b.Who, b.Do)
-		}
-		if len(blockers) == 0 {
-			t.note = "nothing is waited for but the work of `portage serve`, if any is left"
-		}
-		if err := a.print(t); err != nil {
-			return err
-		}
-		if detailed && slices.ContainsFunc(blockers, func(b commands.Blocker) bool { return b.Who == person }) {
-			return &codedError{exitWaiting, errSilent}
-		}
-		return nil
-	})
-	cmd := &cobra.Command{Use: "why MIGRATION", Short: "Say what a migration waits for and who has to act", Args: exactly(1), RunE: run}
-	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 4 when a person has to act")
-	return addAt(cmd, at)
 }

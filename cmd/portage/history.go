@@ -14,17 +14,16 @@ import (
 
 func historyVerb(a *app) *cobra.Command {
 	var stream string
-	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error {
-		if _, ok := v.Migration(args[0]); !ok {
-			return missing(args[0])
-		}
-		var notes []projector.Note
-		var err error
+	var full bool
+	run, at := a.look(func(ctx context.Context, v *projector.View, args []string) error {
+		of := events.MigrationStream
 		if stream != "" {
-			notes, err = v.History(args[0], events.Stream(stream), -1, projector.All)
-		} else {
-			notes, err = v.Notes(args[0], 0, v.Applied(), projector.All)
+			of = events.Stream(stream)
 		}
+		if err := missing(v, args[0], of); err != nil {
+			return err
+		}
+		notes, err := streamNotes(v, args[0], stream)
 		if err != nil {
 			return err
 		}
@@ -34,50 +33,77 @@ func historyVerb(a *app) *cobra.Command {
 				moves = append(moves, n)
 			}
 		}
-		return a.print(notesTable(moves))
+		return a.printNotes(ctx, moves, "nothing has changed a phase", full)
 	})
 	cmd := &cobra.Command{Use: "history MIGRATION", Short: "Show what changed a phase, in order", Args: exactly(1), RunE: run}
-	cmd.Flags().StringVar(&stream, "stream", "", "only this stream, for example group/billing")
+	cmd.Flags().StringVar(&stream, "stream", "", "only this stream: migration, topic/NAME or group/NAME")
+	cmd.Flags().BoolVar(&full, "full", false, "show the events themselves: who said so, and why")
 	return addAt(cmd, at)
 }
 
+// streamNotes are the notes of a stream, "" for all of a migration.
+func streamNotes(v *projector.View, migration, stream string) ([]projector.Note, error) {
+	if stream == "" {
+		return v.Notes(migration, 0, v.Applied(), projector.All)
+	}
+	return v.History(migration, events.Stream(stream), -1, projector.All)
+}
+
 func eventsVerb(a *app) *cobra.Command {
-	var id string
+	var wanted selection
 	var last int
-	var odd bool
-	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error {
-		notes, err := findNotes(v, args, id, odd)
+	var full bool
+	run, at := a.look(func(ctx context.Context, v *projector.View, args []string) error {
+		if len(args) > 0 {
+			wanted.migration = args[0]
+		}
+		notes, empty, err := wanted.notes(v)
 		if err != nil {
 			return err
 		}
 		if last > 0 && len(notes) > last {
 			notes = notes[len(notes)-last:]
 		}
-		return a.print(notesTable(notes))
+		return a.printNotes(ctx, notes, empty, full)
 	})
 	cmd := &cobra.Command{Use: "events [MIGRATION]", Short: "Show every record of the log and what became of it", Args: atMost(1), RunE: run}
 	f := cmd.Flags()
-	f.StringVar(&id, "id", "", "only the event with this id")
+	f.StringVar(&wanted.id, "id", "", "only the event with this id")
 	f.IntVar(&last, "last", 0, "only so many of the last ones")
-	f.BoolVar(&odd, "odd", false, "only foreign and repeated records")
+	f.BoolVar(&wanted.odd, "odd", false, "only foreign and repeated records")
+	f.BoolVar(&full, "full", false, "show the events themselves: who said so, and why")
 	return addAt(cmd, at)
 }
 
-func findNotes(v *projector.View, args []string, id string, odd bool) ([]projector.Note, error) {
-	migration := ""
-	if len(args) > 0 {
-		migration = args[0]
-	}
-	switch {
-	case id != "":
-		return v.NotesByID(id)
-	case odd:
-		return v.Odd(-1, projector.All)
-	}
-	return v.Notes(migration, 0, v.Applied(), projector.All)
+// selection says which records events shows.
+type selection struct {
+	migration, id string
+	odd           bool
 }
 
-func notesTable(notes []projector.Note) *table {
+// notes are those selected; empty says in words that there are none.
+func (s selection) notes(v *projector.View) (notes []projector.Note, empty string, err error) {
+	switch {
+	case s.id != "":
+		notes, err = v.NotesByID(s.id)
+		return notes, fmt.Sprintf("no event has the id %q", s.id), err
+	case s.odd:
+		notes, err = v.Odd(-1, projector.All)
+		return notes, "no foreign and no repeated records", err
+	case s.migration != "":
+		if err := missing(v, s.migration, events.MigrationStream); err != nil {
+			return nil, "", err
+		}
+	}
+	notes, err = v.Notes(s.migration, 0, v.Applied(), projector.All)
+	return notes, "the log is empty", err
+}
+
+// printNotes shows notes, or the events with their notes.
+func (a *app) printNotes(ctx context.Context, notes []projector.Note, empty string, full bool) error {
+	if full {
+		return a.printEvents(ctx, notes)
+	}
 	t := &table{head: []string{"POSITION", "TIME", "MIGRATION", "STREAM", "EVENT", "VERDICT", "WHAT FOLLOWED OR WHY NOT"}, value: notes}
 	for _, n := range notes {
 		what := n.Reason
@@ -87,7 +113,7 @@ func notesTable(notes []projector.Note) *table {
 		t.add(fmt.Sprint(n.Position), n.Time.UTC().Format(time.RFC3339), n.Migration, string(n.Stream), string(n.Type), string(n.Verdict), what)
 	}
 	if len(notes) == 0 {
-		t.note = "no events"
+		t.note = empty
 	}
-	return t
+	return a.print(t)
 }

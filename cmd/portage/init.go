@@ -30,8 +30,35 @@ func initVerb(a *app) *cobra.Command {
 	return cmd
 }
 
+// controlTopic is a control topic as init shows it.
+type controlTopic struct {
+	Name              string           `json:"name"`
+	Created           bool             `json:"created"`
+	ReplicationFactor int              `json:"replication_factor"`
+	Problems          []controlFinding `json:"problems"`
+	Warnings          []controlFinding `json:"warnings"`
+}
+
+// controlFinding is a setting of a control topic that is not as it should be.
+type controlFinding struct {
+	Setting string `json:"setting"`
+	Have    string `json:"have"`
+	Want    string `json:"want"`
+	Why     string `json:"why"`
+	Fix     string `json:"fix"`
+}
+
+func controlFindings(fs []log.Finding) []controlFinding {
+	out := make([]controlFinding, len(fs))
+	for i, f := range fs {
+		out[i] = controlFinding{f.Setting, f.Have, f.Want, f.Why, f.Fix}
+	}
+	return out
+}
+
 func controlTable(r log.Report) *table {
-	t := &table{head: []string{"TOPIC", "STATE", "REPLICATION", "FINDING"}, value: r}
+	t := &table{head: []string{"TOPIC", "STATE", "REPLICATION", "FINDING"}}
+	var shown []controlTopic
 	for _, topic := range r.Topics {
 		state := "there"
 		if topic.Created {
@@ -44,6 +71,8 @@ func controlTable(r log.Report) *table {
 		for _, f := range topic.Warnings {
 			t.add("", "warning", "", f.String())
 		}
+		shown = append(shown, controlTopic{topic.Name, topic.Created, topic.ReplicationFactor, controlFindings(topic.Problems), controlFindings(topic.Warnings)})
 	}
+	t.value = shown
 	return t
 }

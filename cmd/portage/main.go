@@ -9,11 +9,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop)       // the second signal ends at once what does not end in order
+	cobra.EnableCommandSorting = false // help lists the verbs in the order of their use
 	a := newApp(os.Stdout, os.Stderr)
 	err := root(a).ExecuteContext(ctx)
 	switch {

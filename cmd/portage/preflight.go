@@ -28,11 +28,16 @@ func preflightVerb(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.print(findings(report.Findings)); err != nil {
+			t := findings(report.Findings)
+			failed := len(report.Failures())
+			if failed == 0 {
+				t.note = "no check fails. Next: portage create -f " + file
+			}
+			if err := a.print(t); err != nil {
 				return err
 			}
-			if n := len(report.Failures()); n > 0 {
-				return &codedError{exitRefused, fmt.Errorf("%d checks fail", n)}
+			if failed > 0 {
+				return refusedf("%d checks fail", failed)
 			}
 			return nil
 		}),
@@ -83,7 +88,7 @@ func (a *app) gate(ctx context.Context, r *plan.Resolved, despite bool) error {
 		if err := a.print(findings(failed)); err != nil {
 			return err
 		}
-		return &codedError{exitRefused, fmt.Errorf("%d pre-flight checks fail: nothing was created", len(failed))}
+		return refusedf("%d pre-flight checks fail: nothing was created", len(failed))
 	}
 	return nil
 }

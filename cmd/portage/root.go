@@ -27,6 +27,8 @@ func root(a *app) *cobra.Command {
 		&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "audit", Title: "Audit:"},
 		&cobra.Group{ID: "processes", Title: "Processes:"}, &cobra.Group{ID: "about", Title: "About:"},
 	)
+	cmd.SetHelpCommandGroupID("about")
+	cmd.SetCompletionCommandGroupID("about")
 	for group, verbs := range verbs(a) {
 		for _, v := range verbs {
 			v.GroupID = group

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -9,6 +11,7 @@ import (
 
 	"github.com/portage-kafka/portage/cmd/internal/operator"
 	"github.com/portage-kafka/portage/cmd/internal/service"
+	"github.com/portage-kafka/portage/projector"
 )
 
 func serveVerb(a *app) *cobra.Command {
@@ -28,12 +31,28 @@ func serveVerb(a *app) *cobra.Command {
 			o.Dir = filepath.Join(a.cfg.Data, serveFolder, o.Control.ID())
 			o.NoWorker = noWorker
 			o.Before, o.After = service.CrashPoint(os.Getenv("PORTAGE_CRASH"), die)
-			return service.Serve(cmd.Context(), o)
+			return a.ended(alone(service.Serve(cmd.Context(), o)))
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: the configuration's)")
 	cmd.Flags().BoolVar(&noWorker, "no-worker", false, "leave copying to `portage work`")
 	return cmd
+}
+
+// ended tells the log that a process was stopped in order.
+func (a *app) ended(err error) error {
+	if err == nil {
+		a.log.Info().Msg("ended in order")
+	}
+	return err
+}
+
+// alone explains why a second `portage serve` does not start.
+func alone(err error) error {
+	if errors.Is(err, projector.ErrLocked) {
+		return fmt.Errorf("another `portage serve` runs here; a second one needs a data: folder of its own: %w", err)
+	}
+	return err
 }
 
 // die ends the process at once, with nothing closed and nothing flushed.
@@ -54,7 +73,7 @@ func workVerb(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return service.Work(cmd.Context(), o)
+			return a.ended(service.Work(cmd.Context(), o))
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: none)")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/portage-kafka/portage/cmd/internal/service"
+	"github.com/portage-kafka/portage/commands"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
 	"github.com/portage-kafka/portage/projector"
@@ -92,7 +93,18 @@ func (a *app) migrations(v *projector.View) error {
 		t.add(m.Name, string(m.Phase), stepName(m), of(c.Synced, c.Topics), of(c.Readers, c.Groups), of(c.Writers, c.Topics), of(c.Quiet, c.Topics), fmt.Sprint(c.Stopped))
 	}
 	t.note = fmt.Sprintf("as of event %d", v.Applied())
+	if len(all) == 0 {
+		t.note = "there is no migration yet: `portage plan` drafts one" + asOf(v)
+	}
 	return a.print(t)
+}
+
+// asOf names the last event of the log, if there is any.
+func asOf(v *projector.View) string {
+	if v.Applied() < 0 {
+		return ", the log is empty"
+	}
+	return fmt.Sprintf(", as of event %d", v.Applied())
 }
 
 func of(n, all int) string { return fmt.Sprintf("%d/%d", n, all) }
@@ -124,7 +136,7 @@ type details struct {
 func (a *app) migration(v *projector.View, name string) error {
 	m, ok := v.Migration(name)
 	if !ok {
-		return missing(name)
+		return missing(v, name, events.MigrationStream)
 	}
 	topics, err1 := v.Topics(name)
 	groups, err2 := v.Groups(name)
@@ -145,8 +157,13 @@ func (a *app) migration(v *projector.View, name string) error {
 	return a.print(t)
 }
 
-func missing(migration string) error {
-	return fmt.Errorf("there is no migration %q: `portage status` lists them", migration)
+// missing says that a stream is not there.
+func missing(v *projector.View, migration string, stream events.Stream) error {
+	unknown := commands.Unknown(v, migration, stream)
+	if err := v.Err(); err != nil || unknown == "" {
+		return err
+	}
+	return errors.New(unknown)
 }
 
 func topicNote(t *fsm.Topic) string {
