@@ -188,11 +188,14 @@ func (c *Config) validateNumbers() error {
 	return errors.Join(errs...)
 }
 
+// alignAtOnce records take about 10 MB.
+const alignAtOnce = 100_000
+
 // limits are those of a core.
 func (c *Config) limits() limits {
 	return limits{
 		owner: c.Name, window: 1, buffer: c.PartitionBuffer, mergeBelow: c.MergeBelow, mergeUpTo: c.MergeUpTo,
-		blockRuns: c.BlockRuns, publishEvery: c.PublishEvery,
+		alignAtOnce: alignAtOnce, blockRuns: c.BlockRuns, publishEvery: c.PublishEvery,
 	}
 }
 

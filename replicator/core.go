@@ -58,6 +58,9 @@ type limits struct {
 	// Batches of at most mergeBelow bytes are merged into batches of about
 	// mergeUpTo bytes when several wait.
 	mergeBelow, mergeUpTo int
+	// alignAtOnce is about how many records of unknown origin on the target are
+	// held while the source is read for them.
+	alignAtOnce int
 	// blockRuns is the number of runs after which a map block is full.
 	blockRuns int
 	// publishEvery is the least time between two publications of the map.

@@ -1,6 +1,7 @@
 package replicator
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/portage-kafka/portage/cluster/batch"
@@ -11,6 +12,7 @@ type entry struct {
 	at     int64
 	digest batch.Digest
 	owner  int32 // epoch of the one that wrote it, see lineage.ownerEpoch
+	writer int64 // its producer id
 }
 
 // aligner finds the origins of entries by reading the source along. Both sides
@@ -22,9 +24,11 @@ type aligner struct {
 	entries []entry
 	done    int                       // entries with a known fate
 	seen    map[batch.Digest]struct{} // of records that have an image
+	before  map[batch.Digest]struct{} // the same of the former round
 	known   int64                     // source offsets below have their images in the map
 	next    int64                     // source offset that is expected next
 	missing int64                     // offsets since the last match that nothing accounts for
+	left    int                       // entries that a former round has left
 }
 
 // match finds the image of a source record among the next entries. over is
@@ -47,7 +51,8 @@ func (a *aligner) match(d batch.Digest) (at int64, found, over bool) {
 // copied says that an entry equals one that was matched.
 func (a *aligner) copied(e entry) bool {
 	_, known := a.seen[e.digest]
-	return known
+	_, before := a.before[e.digest]
+	return known || before
 }
 
 // orphans says whether all entries that are left can be images of records that
@@ -70,17 +75,33 @@ func (a *aligner) pass(to int64, accounted bool) {
 // owners that wrote the entries may begin: an owner had published its map up to
 // what it had sent before. Mostly that is the end of the map. Where it is not,
 // what lies between has its images already, and an entry that equals one of
-// them is a late second copy.
+// them is a late second copy. The next entries, if these were not all, are
+// looked for where the former ones ended.
 func (c *core) beginAlign() {
 	r := &c.resolve
 	known, _ := c.ledger.end()
 	from := known
-	for _, e := range r.align.entries {
-		from = min(from, c.publishedBy(e.owner, from))
+	if r.align.seen == nil {
+		for _, e := range r.align.entries {
+			from = min(from, c.publishedBy(e.owner, from))
+		}
 	}
-	r.align.known, r.align.next = known, known
-	r.align.seen = make(map[batch.Digest]struct{}, len(r.align.entries))
-	r.state, r.from = askSource, max(from, r.sourceStart)
+	r.align.known, r.align.next, r.align.missing = known, known, 0
+	r.align.before, r.align.seen = r.align.seen, make(map[batch.Digest]struct{}, len(r.align.entries))
+	r.state, r.target, r.from = askSource, r.from, max(from, r.sourceStart)
+}
+
+// aligned ends the alignment of the entries in hand. Those that are left may
+// find their origins once more of the target was read.
+func (c *core) aligned() {
+	r := &c.resolve
+	if r.target >= r.targetEnd {
+		c.resolved()
+		return
+	}
+	r.align.entries = slices.Clone(r.align.entries[r.align.done:])
+	r.align.done, r.align.left = 0, len(r.align.entries)
+	r.state, r.from = askTarget, r.target
 }
 
 // publishedBy is the watermark that an owner had published last, or otherwise
@@ -103,14 +124,11 @@ func (c *core) sourceRead(p page) {
 	r := &c.resolve
 	before := r.from
 	for _, s := range p.steps(r.from, 0) {
+		c.alignBatch(s)
 		if c.phase != resolving || r.state != askSource {
 			return
 		}
-		c.alignBatch(s)
 		r.from = s.next
-	}
-	if c.phase != resolving || r.state != askSource {
-		return
 	}
 	if r.from == before || r.from >= p.stable {
 		c.exhausted(p)
@@ -169,15 +187,24 @@ func (c *core) alignRecord(rec batch.Record) bool {
 		if a.done < len(a.entries) {
 			return true
 		}
-		c.resolved()
+		c.aligned()
 		return false
 	case over:
-		c.resolved()
+		c.aligned()
 		return false
 	}
-	c.haltHere(CodeDiverged, "target offset %d holds a record that source offset %d should be the origin of, but they differ; copy the topic anew",
-		a.entries[a.done].at, rec.Offset)
+	c.unlike("a record that source offset %d should be the origin of, but they differ", rec.Offset)
 	return false
+}
+
+// unlike stops at the next entry: it is no image of a source record. Before the
+// first owner's own batches it can only be somebody else's.
+func (c *core) unlike(format string, args ...any) {
+	code, e := CodeDiverged, c.resolve.align.entries[c.resolve.align.done]
+	if c.claims.first() {
+		code = CodeForeignWriter
+	}
+	c.haltHere(code, "target offset %d, written by producer id %d, holds %s; copy the topic anew", e.at, e.writer, fmt.Sprintf(format, args...))
 }
 
 // exhausted ends the alignment at the end of the source.
@@ -185,9 +212,8 @@ func (c *core) exhausted(p page) {
 	a := &c.resolve.align
 	a.pass(p.stable, false)
 	if !a.orphans() {
-		c.haltHere(CodeDiverged, "the target holds %d records from offset %d on that the source, read to %d, does not have, or has once; copy the topic anew",
-			len(a.entries)-a.done, a.entries[a.done].at, p.stable)
+		c.unlike("the first of %d records that the source, read to %d, does not have, or has once", len(a.entries)-a.done, p.stable)
 		return
 	}
-	c.resolved()
+	c.aligned()
 }

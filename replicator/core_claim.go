@@ -56,6 +56,10 @@ func (l lineage) ownerEpoch(p batch.Producer) int32 {
 	return -1
 }
 
+// first says that nobody has owned the partition before: what stands on its
+// target is of an owner whose claim is lost, or somebody else's.
+func (l lineage) first() bool { return len(l.owners) == 1 }
+
 // mine says that an id belongs to the lineage of this partition.
 func (l lineage) mine(pid int64) bool {
 	_, ok := l.ours[pid]

@@ -1,6 +1,8 @@
 package replicator
 
 import (
+	"errors"
+
 	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm/offsetmap"
@@ -22,7 +24,12 @@ type bounds struct {
 type resolver struct {
 	state askKind
 	bounds
-	from  int64 // the next offset to read, on the target or on the source
+	from int64 // the next offset to read, on the target or on the source
+	// target is where reading the target goes on after the source.
+	target int64
+	// gap is the source offset from which on the published map was unusable and
+	// is made anew from what stands on the target; -1 if it was whole.
+	gap   int64
 	align aligner
 	// informed is true once the claims were read again to judge a stranger.
 	informed bool
@@ -35,7 +42,7 @@ type resolver struct {
 func (r *resolver) ask() ask { return ask{kind: r.state, from: r.from} }
 
 // beginResolve starts from the edges of both logs.
-func (c *core) beginResolve() { c.resolve = resolver{state: askBounds} }
+func (c *core) beginResolve() { c.resolve = resolver{state: askBounds, gap: -1} }
 
 // again starts a resolve anew after an answer that made no sense any more (a
 // log start has moved).
@@ -68,18 +75,26 @@ func (c *core) continueMap() bool {
 	source, target := r.sourceStart, r.targetStart
 	if len(k.blocks) > 0 {
 		m, err := mergeBlocks(k.blocks)
+		if errors.Is(err, offsetmap.ErrHole) {
+			r.gap, err = m.Watermark(), nil
+		}
 		if err != nil {
 			c.halt(CodeDiverged, m.Watermark(), m.Watermark(), "the published offset map is unusable: %v; copy the topic anew", err)
 			return false
 		}
 		source, target = m.Watermark(), m.TargetEnd()
+		if begin := m.Begin(); begin.Target > 0 && r.targetStart == 0 { // copies begin in empty topics
+			r.gap, source, target = r.sourceStart, r.sourceStart, 0
+		}
 	}
 	if err := c.ledger.begin(source, target); err != nil {
 		c.halt(CodeFailed, source, source, "%v", err)
 		return false
 	}
 	for _, b := range k.blocks {
-		c.ledger.expected = max(c.ledger.expected, b.TargetEnd)
+		if r.gap < 0 {
+			c.ledger.expected = max(c.ledger.expected, b.TargetEnd)
+		}
 	}
 	return true
 }
@@ -113,6 +128,10 @@ func (c *core) targetRead(records []byte) {
 			return
 		}
 		r.from = b.NextOffset()
+		if len(r.align.entries)-r.align.left >= c.alignAtOnce {
+			c.beginAlign()
+			return
+		}
 	}
 	if r.from == before { // a read returns at least one batch while there are any
 		r.from = r.targetEnd
@@ -132,6 +151,8 @@ func (c *core) judge(b batch.Batch) bool {
 	switch {
 	case b.Count() == 0:
 		return true
+	case !c.claims.lineage.mine(p.ID) && c.phase == resolving && c.claims.first() && !c.shared:
+		return c.collect(b)
 	case !c.claims.lineage.mine(p.ID):
 		return c.judgeForeign(b)
 	case c.newer(p):
@@ -185,7 +206,7 @@ func (c *core) collect(b batch.Batch) bool {
 	owner := c.claims.ownerEpoch(b.Producer())
 	for _, rec := range records {
 		if rec.Offset >= c.resolve.from {
-			e := entry{at: rec.Offset, digest: c.digests.Record(rec), owner: owner}
+			e := entry{at: rec.Offset, digest: c.digests.Record(rec), owner: owner, writer: b.Producer().ID}
 			c.resolve.align.entries = append(c.resolve.align.entries, e)
 		}
 	}
@@ -200,7 +221,7 @@ func (c *core) scanned() {
 		return
 	case c.phase == rechecking:
 		c.rechecked()
-	case len(r.align.entries) == 0:
+	case len(r.align.entries) == r.align.left:
 		c.resolved()
 	default:
 		c.beginAlign()

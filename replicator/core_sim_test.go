@@ -108,7 +108,7 @@ func runSim(seed uint64, plant func(*sim, *simOwner, ask) bool) (outcome string,
 }
 
 func (s *sim) newOwner() *simOwner {
-	l := limits{owner: fmt.Sprint("w", len(s.owners)), window: 1 + s.r.IntN(2), buffer: 3000, mergeBelow: 200, mergeUpTo: 500, blockRuns: 3, publishEvery: 10}
+	l := limits{owner: fmt.Sprint("w", len(s.owners)), window: 1 + s.r.IntN(2), buffer: 3000, mergeBelow: 200, mergeUpTo: 500, alignAtOnce: 1 + s.r.IntN(20), blockRuns: 3, publishEvery: 10}
 	o := &simOwner{core: newCore(l, s.shared), name: l.owner}
 	s.owners = append(s.owners, o)
 	return o

@@ -32,7 +32,7 @@ func newBench(t *testing.T, edit func(*limits)) *bench {
 }
 
 func benchLimits(owner string, edit func(*limits)) limits {
-	l := limits{owner: owner, window: 1, buffer: 1 << 20, mergeBelow: 1, mergeUpTo: 1 << 16, blockRuns: 1000, publishEvery: 100}
+	l := limits{owner: owner, window: 1, buffer: 1 << 20, mergeBelow: 1, mergeUpTo: 1 << 16, alignAtOnce: 7, blockRuns: 1000, publishEvery: 100}
 	if edit != nil {
 		edit(&l)
 	}
@@ -342,13 +342,13 @@ func TestTakeoverOverMissingOrigins(t *testing.T) {
 		b := start()
 		b.source.batches[0] = stored(0, 5, 0, -1, []batch.Record{{Offset: 0, Value: []byte("other")}, rec(1), rec(2), rec(3), rec(4), rec(5)})
 		b.run()
-		b.stopped(CodeDiverged, 0, 0, "target offset 0 holds a record that source offset 0 should be the origin of, but they differ")
+		b.stopped(CodeDiverged, 0, 0, "holds a record that source offset 0 should be the origin of, but they differ")
 	})
 	t.Run("the source ends before", func(t *testing.T) {
 		b := start()
 		b.source.batches, b.source.end = b.source.batches[:1], 6
 		b.run()
-		b.stopped(CodeDiverged, 6, 6, "the target holds 6 records from offset 6 on that the source, read to 6, does not have")
+		b.stopped(CodeDiverged, 6, 6, "target offset 6, written by producer id 1001, holds the first of 6 records that the source, read to 6, does not have")
 	})
 	t.Run("a record stands there twice", func(t *testing.T) {
 		b := start()
@@ -358,7 +358,7 @@ func TestTakeoverOverMissingOrigins(t *testing.T) {
 		b.source.emptied(10) // as many offsets are missing as would explain it
 		b.source.dense(batch.None, 2)
 		b.run()
-		b.stopped(CodeDiverged, 12, 12, "target offset 12 holds a record")
+		b.stopped(CodeDiverged, 12, 12, "target offset 12, written by producer id 1001, holds a record")
 	})
 }
 
@@ -373,7 +373,13 @@ func TestForeignWriter(t *testing.T) {
 		b.source.dense(batch.None, 3)
 		intrude(b)
 		b.run()
-		b.stopped(CodeForeignWriter, 0, 0, "producer id 77 has written to the target at offsets 0 to 1")
+		b.stopped(CodeForeignWriter, 0, 0, "target offset 0, written by producer id 77, holds a record that source offset 0 should be the origin of")
+	})
+	t.Run("before the first owner, of an empty source", func(t *testing.T) {
+		b := newBench(t, nil)
+		intrude(b)
+		b.run()
+		b.stopped(CodeForeignWriter, 0, 0, "the first of 2 records that the source, read to 0, does not have")
 	})
 	t.Run("while copying", func(t *testing.T) {
 		b := newBench(t, nil)

@@ -100,7 +100,12 @@ func (p *partition) doBounds(ctx context.Context, life int) error {
 	if b.targetStart, err = offsetOf(ctx, target, order.TargetTopic, p.key.Partition, cluster.Earliest); err != nil {
 		return onTarget(err)
 	}
-	p.update(life, func(c *core) { c.bounded(b) })
+	p.update(life, func(c *core) {
+		c.bounded(b)
+		if c.phase == resolving && c.resolve.gap >= 0 {
+			p.log.Warn().Int64("from", c.resolve.gap).Msg("a block of the offset map is lost: it is made anew from the target and the source")
+		}
+	})
 	return nil
 }
 

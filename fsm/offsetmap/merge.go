@@ -2,6 +2,7 @@ package offsetmap
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -17,13 +18,13 @@ type Block struct {
 }
 
 // Merge joins the blocks of one partition, in order of owner epoch, then block number, whatever order they
-// are given in. The first one sets the begin.
+// are given in. The lowest one sets the begin.
 //
 // Blocks may overlap: a block that grew was published more than once, and a new owner reads back from the target
 // what the former one may already have published. Overlaps must agree, for both tell of the same records; a
-// contradiction is [ErrConflict]. A block that begins above everything known is [ErrHole]: the missing one may
-// still be on its way, and nothing above the hole may be relied on. On error the map returned reaches as far as
-// the blocks before the fault do.
+// contradiction is [ErrConflict]. A block that begins above everything known, what a later owner made anew
+// included, is [ErrHole]: the missing one may still be on its way, and nothing above the hole may be relied on. On
+// error the map returned reaches as far as the blocks before the fault do.
 func Merge(blocks []Block) (Map, error) {
 	if len(blocks) == 0 {
 		return Map{}, fmt.Errorf("merge no blocks: %w", ErrHole)
@@ -32,21 +33,44 @@ func Merge(blocks []Block) (Map, error) {
 	slices.SortStableFunc(ordered, func(a, b Block) int {
 		return cmp.Or(cmp.Compare(a.OwnerEpoch, b.OwnerEpoch), cmp.Compare(a.Number, b.Number))
 	})
-	m := ordered[0].Map.Clone()
-	for _, b := range ordered[1:] {
-		if err := m.Join(&b.Map); err != nil {
-			return m, fmt.Errorf("join block %d of owner epoch %d: %w", b.Number, b.OwnerEpoch, err)
+	m, rest := ordered[0].Map.Clone(), ordered[1:]
+	for {
+		apart, err := m.joinAll(rest)
+		if !errors.Is(err, ErrHole) || len(apart) == len(rest) {
+			return m, err
 		}
+		rest = apart
 	}
-	return m, nil
 }
 
-// Join extends m by another map of the same partition that begins inside m or at its watermark. Where both know
-// the offsets they must agree, and what is added must lie above m's target end. The error is a [JoinError] and
-// leaves m unchanged.
+// joinAll joins blocks in turn and returns those that lie above a hole, with the error of the first of them.
+func (m *Map) joinAll(blocks []Block) (apart []Block, hole error) {
+	for _, b := range blocks {
+		err := m.Join(&b.Map)
+		if err != nil {
+			err = fmt.Errorf("join block %d of owner epoch %d: %w", b.Number, b.OwnerEpoch, err)
+		}
+		switch {
+		case errors.Is(err, ErrHole):
+			apart, hole = append(apart, b), cmp.Or(hole, err)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return apart, hole
+}
+
+// Join extends m by another map of the same partition that begins inside m or at its watermark, or the other way
+// round: a block that was lost and made anew comes late. Where both know the offsets they must agree, and what is
+// added must lie above the target end of the earlier one. The error is a [JoinError] and leaves m unchanged.
 func (m *Map) Join(o *Map) error {
 	if o.begin.Source < m.begin.Source {
-		return &JoinError{Cause: ErrConflict, At: o.begin.Source, Want: -1, Got: o.begin.Target}
+		longer := o.Clone()
+		err := longer.Join(m)
+		if err == nil {
+			*m = longer
+		}
+		return err
 	}
 	if o.begin.Source > m.end.Source {
 		return &JoinError{Cause: ErrHole, At: m.end.Source, Want: m.end.Source, Got: o.begin.Source}

@@ -30,6 +30,20 @@ func TestMergeOrdersByEpochThenNumber(t *testing.T) {
 	require.EqualValues(t, 40, m.Watermark())
 }
 
+// TestMergeTakesWhatWasMadeAnew: a block that was lost comes back from a later owner, in the middle or at the begin.
+func TestMergeTakesWhatWasMadeAnew(t *testing.T) {
+	for _, begin := range []int64{0, 10} {
+		m, err := Merge([]Block{
+			{Number: 1, Map: mapOf(t, 10-begin, 20-begin, Run{10 - begin, 10 - begin, 10})},
+			{Number: 3, Map: mapOf(t, 30, 40, Run{30, 30, 10})},
+			{OwnerEpoch: 1, Map: mapOf(t, 0, 33, Run{0, 0, 33})},
+		})
+		require.NoError(t, err)
+		require.Equal(t, []Run{{0, 0, 40}}, m.Runs())
+		require.Zero(t, m.Begin())
+	}
+}
+
 func TestMergeStopsAtAHole(t *testing.T) {
 	blocks := []Block{
 		{Number: 0, Map: mapOf(t, 0, 10, Run{0, 0, 10})},
@@ -56,7 +70,7 @@ func TestJoinRefusesContradictions(t *testing.T) {
 		"skipped, not here": {mapOf(t, 15, 17, Run{16, 5, 1}), 16, -1, 5},
 		"ends sooner":       {mapOf(t, 10, 14, Run{10, 0, 3}), 13, 3, -1},
 		"begins later":      {mapOf(t, 10, 14, Run{11, 1, 3}), 10, 0, -1},
-		"begins below":      {mapOf(t, 9, 30), 9, -1, 0},
+		"begins below":      {mapOf(t, 9, 30), 10, -1, 0},
 		"target taken":      {mapOf(t, 30, 31, Run{30, 9, 1}), 30, 10, 9},
 	} {
 		m := base.Clone()
