@@ -53,15 +53,14 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return fmt.Errorf("agent: consumer of group %q: %w", c.cfg.Group, ErrUsed)
 	}
 	defer close(c.done)
-	incarnation := newIncarnation(c.cfg.Instance)
-	core, err := consume.New(c.cfg.core(incarnation))
+	core, err := consume.New(c.cfg.core(newIncarnation(c.cfg.Instance)))
 	if err != nil {
 		return err
 	}
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.open, cancel)()
-	return newLoop(c, core, incarnation).run(stop)
+	return newLoop(c, core).run(stop)
 }
 
 // Close stops the consumer as the end of Run's context does, and waits for Run to return. A consumer that was never run cannot

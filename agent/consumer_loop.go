@@ -14,12 +14,11 @@ import (
 // loop runs the core of one consumer. One goroutine owns it; everything that waits runs beside and posts its answer.
 type loop struct {
 	*Consumer
-	core        *consume.Core
-	incarnation string
-	log         zerolog.Logger
-	clusters    *clusters
-	control     *control
-	key         events.DirectiveKey
+	core     *consume.Core
+	log      zerolog.Logger
+	clusters *clusters
+	control  *control
+	key      events.DirectiveKey
 
 	ctx    context.Context // of everything but handlers' graceful end
 	cancel context.CancelFunc
@@ -37,10 +36,10 @@ type loop struct {
 	finished bool
 }
 
-func newLoop(c *Consumer, core *consume.Core, incarnation string) *loop {
+func newLoop(c *Consumer, core *consume.Core) *loop {
 	log := c.opts.log.With().Str("group", c.cfg.Group).Str("instance", c.cfg.Instance).Logger()
 	l := &loop{
-		Consumer: c, core: core, incarnation: incarnation, log: log, clusters: newClusters(c.cfg.Clusters, log),
+		Consumer: c, core: core, log: log, clusters: newClusters(c.cfg.Clusters, log),
 		inputs: make(chan consume.Input), hooks: newSerial(), outbox: newSerial(),
 		lanes: map[uint64]*lane{}, latest: map[consume.Partition]*lane{}, fetchers: map[string]*fetcher{},
 	}

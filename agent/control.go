@@ -12,8 +12,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// attemptTimeout bounds one attempt at the control cluster; attempts are repeated.
-const attemptTimeout = 15 * time.Second
+// How long one attempt at the control cluster may take; attempts are repeated. A read may have much to read, while an event
+// that does not get through is soon to be heard of.
+const (
+	attemptTimeout = 15 * time.Second
+	appendTimeout  = 5 * time.Second
+)
 
 // control is the way to the control topics. Every call may fail while the cluster is away, and be repeated.
 type control struct {
@@ -66,7 +70,7 @@ func (k *control) append(ctx context.Context, e events.Event) (at int64, err err
 }
 
 func (k *control) appendOnce(ctx context.Context, e events.Event) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
 	defer cancel()
 	c, err := k.clusters.get(ctx, k.name)
 	if err != nil {
@@ -79,7 +83,7 @@ func (k *control) appenderOn(c *cluster.Client) *eventlog.Appender {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.appender == nil {
-		k.appender = eventlog.NewAppender(c, eventlog.AppenderOptions{Patience: attemptTimeout, Logger: k.log})
+		k.appender = eventlog.NewAppender(c, eventlog.AppenderOptions{Patience: appendTimeout, Logger: k.log})
 	}
 	return k.appender
 }
