@@ -24,8 +24,9 @@
 // Of the handling, per group; a place is a record of a topic by its identity, however often and wherever it stands:
 //
 //	reprocessed  handled more often than it stands in any one log (at least once is always allowed); counted is the excess
-//	unprocessed  on the target, and never handled to the end. A lost record is named as lost only; on a compacted topic one
-//	             that the source's cleaner took may be skipped if a later one of its key was handled
+//	unprocessed  on the target, and never handled to the end. A lost record is named as lost only. On a compacted topic one
+//	             that is gone from the source may be skipped by a group that has read past its place there (it handled
+//	             a record behind it, or committed an offset behind it) after a later one of its key was written
 //	overtaken    begun for the first time before an earlier record of its key, by the order on the target, was handled
 //	two clusters handled on one cluster while a record of the same partition was being handled on the other
 //

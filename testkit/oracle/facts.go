@@ -113,6 +113,7 @@ type facts struct {
 	altered []seen                // altered records of this run, or of one that cannot be told
 	foreign [2]map[int]int        // by side: topic → records that are not judged
 	handled map[string][]handling // by group, in order of their beginning
+	commits map[groupAt]int64     // offsets that groups have committed on the source; see readCommits
 	strays  int                   // entries of clusters, topics or runs that are not judged
 }
 

@@ -24,12 +24,11 @@ func (f *facts) judgeGroup(rep *Report, g Group) {
 
 // judgeTimes names records that were handled too often or never.
 func (f *facts) judgeTimes(rep *Report, g Group, byFact map[int][]handling) {
-	reached := f.reached(byFact)
 	for i := range f.list {
 		x := &f.list[i]
 		handled := byFact[i]
 		if len(handled) == 0 {
-			if x.in[target].n > 0 && !x.aborted && g.reads(f, x) && !f.cleaned(x, reached) {
+			if x.in[target].n > 0 && !x.aborted && g.reads(f, x) && !f.cleaned(g.Name, x) {
 				rep.name(Unprocessed, g.Name, 1, f.example(x, "never handled"))
 			}
 			continue
@@ -41,27 +40,6 @@ func (f *facts) judgeTimes(rep *Report, g Group, byFact map[int][]handling) {
 			rep.nameOrExcuse(handled[0].excused, Reprocessed, g.Name, extra, e)
 		}
 	}
-}
-
-// reached finds the last record of every key that was handled, of compacted topics only.
-func (f *facts) reached(byFact map[int][]handling) map[topicKey]position {
-	last := map[topicKey]position{}
-	for i := range byFact {
-		x := &f.list[i]
-		k := f.keyOf(x)
-		if at := f.origin(x); f.cfg.Topics[k.topic].Compacted && last[k].before(at) {
-			last[k] = at
-		}
-	}
-	return last
-}
-
-// cleaned reports whether compaction on the source explains that a group that reads on the source never saw a record that
-// was copied before: it is gone there, and a later one of its key was handled.
-func (f *facts) cleaned(x *fact, reached map[topicKey]position) bool {
-	k := f.keyOf(x)
-	gone := f.cfg.Source.Name != "" && x.sent && x.home == source && x.in[source].n == 0
-	return f.cfg.Topics[k.topic].Compacted && k.key != "" && gone && f.origin(x).before(reached[k])
 }
 
 // reads reports whether the group reads the topic of a record.

@@ -30,7 +30,11 @@ func Judge(ctx context.Context, cfg Config) (Report, error) {
 		}
 		logs = append(logs, read...)
 	}
-	return weigh(cfg, logs), nil
+	commits, err := readCommits(ctx, cfg)
+	if err != nil {
+		return Report{}, err
+	}
+	return weigh(cfg, logs, commits), nil
 }
 
 // readSide reads all topics of one cluster.
@@ -54,8 +58,9 @@ func readSide(ctx context.Context, cfg Config, seed maphash.Seed, s side, cluste
 }
 
 // weigh gives the verdict on what was read. It does no I/O.
-func weigh(cfg Config, logs []seen) Report {
+func weigh(cfg Config, logs []seen, commits map[groupAt]int64) Report {
 	f := newFacts(cfg, logs)
+	f.commits = commits
 	rep := Report{Run: cfg.Run, Strays: f.strays, examples: cfg.Examples}
 	if rep.examples == 0 {
 		rep.examples = 5

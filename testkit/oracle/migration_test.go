@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -30,12 +31,21 @@ type migration struct {
 // newMigration begins between two embedded clusters.
 func newMigration(t *testing.T) *migration {
 	t.Helper()
+	m, _ := newMigrationOf(t, nil)
+	return m
+}
+
+// newMigrationOf begins with settings of the source's topic.
+func newMigrationOf(t *testing.T, configs map[string]string) (*migration, *embedded.Pair) {
+	t.Helper()
 	t.Cleanup(func() { goleak.VerifyNone(t) })
-	topics := []embedded.Topic{{Name: "orders", Partitions: partitions}}
-	pair := embedded.ForTest(t, embedded.Options{Source: embedded.Side{Topics: topics}, Target: embedded.Side{Topics: topics}})
+	topic := embedded.Topic{Name: "orders", Partitions: partitions}
+	target := embedded.Side{Topics: []embedded.Topic{topic}}
+	topic.Configs = configs
+	pair := embedded.ForTest(t, embedded.Options{Source: embedded.Side{Topics: []embedded.Topic{topic}}, Target: target})
 	return between(t,
 		workload.ClusterConfig{Name: pair.Source.Name(), Bootstrap: pair.Source.Bootstrap()},
-		workload.ClusterConfig{Name: pair.Target.Name(), Bootstrap: pair.Target.Bootstrap()})
+		workload.ClusterConfig{Name: pair.Target.Name(), Bootstrap: pair.Target.Bootstrap()}), pair
 }
 
 // between begins between two clusters that have the topic.
@@ -95,8 +105,9 @@ func (m *migration) consume(cluster workload.ClusterConfig, n int64, plant workl
 	require.NoError(m.t, <-done)
 }
 
-// cross commits the source group's offsets on the target. With a dense source the offsets are equal.
-func (m *migration) cross() {
+// cross commits the source group's offsets on the target, too far by some. With a source that was dense when it was copied
+// the offsets are equal.
+func (m *migration) cross(tooFar int64) {
 	m.t.Helper()
 	from, err := kgo.NewClient(kgo.SeedBrokers(m.source.Bootstrap...))
 	require.NoError(m.t, err)
@@ -109,14 +120,16 @@ func (m *migration) cross() {
 	commit := offsets.Offsets()
 	for _, ps := range commit {
 		for p, o := range ps {
-			o.LeaderEpoch = -1
+			o.LeaderEpoch, o.At = -1, o.At+tooFar
 			ps[p] = o
 		}
 	}
 	require.NoError(m.t, kadm.NewClient(to).CommitAllOffsets(m.t.Context(), m.group, commit))
 }
 
-func (m *migration) judge(s Switch) Report {
+func (m *migration) judge(s Switch) Report { return m.judgeTopic(Topic{Name: "orders"}, s) }
+
+func (m *migration) judgeTopic(topic Topic, s Switch) Report {
 	m.t.Helper()
 	require.NoError(m.t, m.journal.Close())
 	entries, err := workload.ReadFiles(m.path)
@@ -124,7 +137,7 @@ func (m *migration) judge(s Switch) Report {
 	s.Group = m.group
 	rep, err := Judge(m.t.Context(), Config{
 		Run: "r", Source: m.source, Target: m.target, Entries: entries,
-		Topics: []Topic{{Name: "orders"}}, Groups: []Group{{Name: m.group, Topics: []string{"orders"}}},
+		Topics: []Topic{topic}, Groups: []Group{{Name: m.group, Topics: []string{"orders"}}},
 		Switches: []Switch{s},
 	})
 	require.NoError(m.t, err)
@@ -148,7 +161,7 @@ func (m *migration) run(plant workload.Plant) Report {
 	m.produce(m.source, "second", workload.ProducerConfig{Count: 150, Codec: "gzip"})
 	s := Switch{From: m.journal.Now()}
 	m.copyOver(nil)
-	m.cross()
+	m.cross(0)
 	s.To = m.journal.Now()
 	m.produce(m.target, "third", workload.ProducerConfig{Count: 100, Codec: "lz4"})
 	m.consume(m.target, 250, workload.PlantNone)
@@ -197,6 +210,61 @@ func TestACopyThatDropsOneIsNamed(t *testing.T) {
 	require.Len(t, rep.Findings, 1, rep.Table())
 	require.Equal(t, Loss, rep.Findings[0].Kind)
 	require.Equal(t, workload.Place{Cluster: "source", Topic: "orders", Partition: dropped.Partition, Offset: 3}, rep.Findings[0].Examples[0].Place)
+}
+
+// behind counts the records of a cluster that the group has not come to, by its offsets there.
+func (m *migration) behind(cluster workload.ClusterConfig) (n int64) {
+	m.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Bootstrap...))
+	require.NoError(m.t, err)
+	defer client.Close()
+	offsets, err := kadm.NewClient(client).FetchOffsets(m.t.Context(), m.group)
+	require.NoError(m.t, err)
+	require.NoError(m.t, ReadTopic(m.t.Context(), cluster, "orders", func(r *kgo.Record) {
+		if o, ok := offsets.Lookup("orders", r.Partition); !ok || r.Offset >= o.At {
+			n++
+		}
+	}))
+	return n
+}
+
+// TestCleanedBeforeTheGroupCame: the source's cleaner takes records that were copied. A group that reads on there has skipped
+// them by right; one that crosses to behind them has lost them, though nobody can see them on the source any more.
+func TestCleanedBeforeTheGroupCame(t *testing.T) {
+	for what, c := range map[string]struct {
+		tooFar   int64
+		readsOn  bool
+		findings int
+	}{
+		"it reads on":        {0, true, 0},
+		"it crosses":         {0, false, 0},
+		"it crosses too far": {5, false, 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			m, pair := newMigrationOf(t, map[string]string{"cleanup.policy": "compact"})
+			m.produce(m.source, "first", workload.ProducerConfig{Count: 100})
+			m.consume(m.source, 100, workload.PlantNone)
+			for i := range 5 { // batches of their own: the last one is never cleaned
+				m.produce(m.source, fmt.Sprint("more-", i), workload.ProducerConfig{Count: 60})
+			}
+			m.copyOver(nil)
+			pair.Source.Kfake().Compact()
+			left := m.behind(m.source)
+			require.Less(t, left, int64(200), "the cleaner has taken some of 300")
+			if c.readsOn {
+				m.consume(m.source, left, workload.PlantNone)
+			}
+			m.cross(c.tooFar)
+			m.produce(m.target, "last", workload.ProducerConfig{Count: 20})
+			m.consume(m.target, m.behind(m.target), workload.PlantNone)
+			rep := m.judgeTopic(Topic{Name: "orders", Compacted: true}, Switch{})
+			require.Len(t, rep.Findings, c.findings, rep.Table())
+			require.Equal(t, int(c.tooFar)*partitions, rep.Count(Unprocessed), rep.Table())
+			if c.readsOn {
+				require.Less(t, rep.Groups[0].Records, rep.Topics[0].Target, "some were never handled, and rightly so")
+			}
+		})
+	}
 }
 
 func TestAbortedTransactionsAreNotMissed(t *testing.T) {

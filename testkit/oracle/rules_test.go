@@ -31,34 +31,88 @@ func (w *world) remove(s side, seq int64) {
 	w.logs = slices.DeleteFunc(w.logs, func(x seen) bool { return x.side == s && x.id.Seq == seq })
 }
 
+// TestWhatCompactionLetsAGroupSkip: a record that the source's cleaner took before the group came, and nothing else. A group
+// that crosses to behind a record has lost it, whatever the cleaner does afterwards.
 func TestWhatCompactionLetsAGroupSkip(t *testing.T) {
-	three := func() *world {
+	const old, fresh = "old", "new"
+	// taken is one key with numbers 0 to 2 at offsets 0 to 2; number 1 is gone from the source and was never handled.
+	taken := func(lastOn string) *world {
 		w := compacted(3, 0, 1, 2)
 		w.cfg.Groups = []Group{{Name: "billing", Topics: []string{"orders"}}}
-		for i, s := range []int64{0, 2} { // number 1 is never handled
-			id := workload.ID{Run: "r", Producer: "p", Key: "k", Seq: s}
-			w.handle(id, workload.Place{Cluster: "old", Topic: "orders", Offset: s}, int64(10*i+1), int64(10*i+2))
+		for i, on := range map[int64]string{0: old, 2: lastOn} {
+			w.handle(workload.ID{Run: "r", Producer: "p", Key: "k", Seq: i}, workload.Place{Cluster: on, Topic: "orders", Offset: i}, 1000*(10+i)*ms, 1000*(10+i)*ms+1)
 		}
+		w.remove(source, 1)
 		return w
 	}
-	unprocessed := func(w *world) int { rep := weigh(w.cfg, w.logs); return rep.Count(Unprocessed) }
-
-	w := three()
-	require.Equal(t, 1, unprocessed(w), "it stands on the source")
-	w.remove(source, 1)
-	require.Zero(t, unprocessed(w), "the source's cleaner took it before the group came, and after it was copied")
-	w.cfg.Topics[0].Compacted = false
-	require.Equal(t, 1, unprocessed(w), "not without compaction")
-
-	w = three()
-	w.remove(source, 1)
-	w.dropEntries(func(e workload.Entry) bool { return e.Seq == 2 && e.Group != "" })
-	w.remove(source, 2)
-	require.Equal(t, 2, unprocessed(w), "no later one of its key was handled")
+	committed := func(w *world, offset int64) {
+		w.commits = map[groupAt]int64{{"billing", partitionOf{0, 0}}: offset}
+	}
+	last := func(w *world) *workload.Entry { return &w.cfg.Entries[2] } // the sending of number 2
+	for what, c := range map[string]struct {
+		world func() *world
+		want  int
+	}{
+		"it handled one behind it on the source": {func() *world { return taken(old) }, 0},
+		"it still stands on the source": {func() *world {
+			w := taken(old)
+			w.see(source, 0, 1, workload.ID{Run: "r", Producer: "p", Key: "k", Seq: 1})
+			return w
+		}, 1},
+		"the topic is not compacted": {func() *world {
+			w := taken(old)
+			w.cfg.Topics[0].Compacted = false
+			return w
+		}, 1},
+		"it crossed to behind it": {func() *world {
+			w := taken(fresh)
+			committed(w, 1)
+			return w
+		}, 1},
+		"it crossed, and nothing is known of its offsets": {func() *world { return taken(fresh) }, 1},
+		"it had committed behind it on the source, and crossed": {func() *world {
+			w := taken(fresh)
+			committed(w, 2)
+			return w
+		}, 0},
+		"another group had committed behind it": {func() *world {
+			w := taken(fresh)
+			w.commits = map[groupAt]int64{{"audit", partitionOf{0, 0}}: 2}
+			return w
+		}, 1},
+		"the later one of its key came when it had been passed": {func() *world {
+			w := taken(old)
+			w.cfg.Entries = append(w.cfg.Entries, workload.Entry{Kind: workload.KindSent, ID: workload.ID{Run: "r", Producer: "p", Key: "other"}, Place: workload.Place{Cluster: old, Topic: "orders", Offset: 3}})
+			w.handle(workload.ID{Run: "r", Producer: "p", Key: "other"}, workload.Place{Cluster: old, Topic: "orders", Offset: 3}, 11_000*ms, 11_001*ms)
+			last(w).At = 14_000 * ms
+			return w
+		}, 1},
+		"the later one of its key was never on the source": {func() *world {
+			w := taken(fresh)
+			committed(w, 2)
+			last(w).Place = workload.Place{Cluster: fresh, Topic: "orders", Offset: 2}
+			w.remove(source, 2)
+			return w
+		}, 1},
+		"the later one of its key is of a producer that was killed": {func() *world {
+			w := taken(old)
+			w.cfg.Entries = slices.Delete(w.cfg.Entries, 2, 3)
+			return w
+		}, 0},
+		"the group came to nothing of its key": {func() *world {
+			w := taken(old)
+			w.dropEntries(func(e workload.Entry) bool { return e.Seq == 2 && e.Group != "" })
+			return w
+		}, 2},
+	} {
+		w := c.world()
+		rep := weigh(w.cfg, w.logs, w.commits)
+		require.Equal(t, c.want, rep.Count(Unprocessed), "%s\n%s", what, rep.Table())
+	}
 }
 
 func TestWhatCompactionExplains(t *testing.T) {
-	rep := func(w *world) Report { return weigh(w.cfg, w.logs) }
+	rep := func(w *world) Report { return weigh(w.cfg, w.logs, w.commits) }
 
 	w := compacted(4, 2, 3)
 	require.True(t, rep(w).OK(), "earlier ones of the key may go")
@@ -94,7 +148,7 @@ func TestSourceMayBeGone(t *testing.T) {
 	w := compacted(3, 0, 1, 2)
 	w.cfg.Topics[0].Compacted = false
 	w.logs = slices.DeleteFunc(w.logs, func(s seen) bool { return s.side == source })
-	require.True(t, weigh(w.cfg, w.logs).OK())
+	require.True(t, weigh(w.cfg, w.logs, w.commits).OK())
 }
 
 func TestCountsOfWhatIsNotJudged(t *testing.T) {
@@ -111,7 +165,7 @@ func TestCountsOfWhatIsNotJudged(t *testing.T) {
 		workload.Entry{Kind: workload.KindSent, ID: workload.ID{Run: "r", Producer: "p", Key: "k", Seq: 4}, Place: workload.Place{Cluster: "third", Topic: "orders"}},
 		workload.Entry{Kind: workload.KindSent, ID: workload.ID{Run: "another", Producer: "p", Key: "k", Seq: 5}, Place: workload.Place{Cluster: "old", Topic: "orders"}},
 	)
-	rep := weigh(w.cfg, w.logs)
+	rep := weigh(w.cfg, w.logs, w.commits)
 	require.True(t, rep.OK(), rep.Table())
 	require.Equal(t, TopicCount{Topic: "orders", Sent: 2, Unknown: 1, Source: 3, Target: 3, Unjournalled: 1, Foreign: 2}, rep.Topics[0])
 	require.Equal(t, 3, rep.Strays)
@@ -120,11 +174,11 @@ func TestCountsOfWhatIsNotJudged(t *testing.T) {
 func TestExamplesAreFew(t *testing.T) {
 	w := compacted(20)
 	w.cfg.Topics[0].Compacted = false
-	rep := weigh(w.cfg, w.logs)
+	rep := weigh(w.cfg, w.logs, w.commits)
 	require.Equal(t, 20, rep.Findings[0].Count)
 	require.Len(t, rep.Findings[0].Examples, 5)
 	w.cfg.Examples = 2
-	require.Len(t, weigh(w.cfg, w.logs).Findings[0].Examples, 2)
+	require.Len(t, weigh(w.cfg, w.logs, w.commits).Findings[0].Examples, 2)
 }
 
 func TestTable(t *testing.T) {
@@ -138,7 +192,7 @@ func TestTable(t *testing.T) {
 	w.handle(id, place, ms, 2*ms)
 	w.handle(id, place, 52*ms, 53*ms)
 	w.cfg.Excused = []workload.Entry{w.cfg.Entries[len(w.cfg.Entries)-1]}
-	rep := weigh(w.cfg, w.logs)
+	rep := weigh(w.cfg, w.logs, w.commits)
 	require.Equal(t, `oracle, run r: FAULTS FOUND
 TOPIC     SENT        ABORTED  UNKNOWN  SOURCE  TARGET  COMPACTED  UNJOURNALLED  FOREIGN
 orders    2           0        0        2       1       0          0             0
@@ -154,7 +208,7 @@ FAULT unprocessed in group audit: 1
 excused reprocessed in group billing: 1
   p/k#0 at old:orders/0@0 by i-old: handled 2 times, first by i-old at old:orders/0@0
 `, rep.Table())
-	require.Equal(t, "oracle, run r: nothing found\n", weigh(Config{Run: "r"}, nil).Table()[:len("oracle, run r: nothing found\n")])
+	require.Equal(t, "oracle, run r: nothing found\n", weigh(Config{Run: "r"}, nil, nil).Table()[:len("oracle, run r: nothing found\n")])
 }
 
 func TestConfig(t *testing.T) {
@@ -212,7 +266,7 @@ func TestPause(t *testing.T) {
 	handledAt(w, 2, []int64{0, 0, 0, 108}, 90, 98, 104, 110) // 99 → 104: 5 ms; then nothing to do before 108
 	handledAt(w, 3, []int64{0, 300}, 60, 301)                // nothing to do during the switch
 	w.cfg.Switches = []Switch{{Group: "billing", From: 100 * ms, To: 120 * ms}}
-	rep := weigh(w.cfg, w.logs)
+	rep := weigh(w.cfg, w.logs, w.commits)
 	require.True(t, rep.OK(), rep.Table())
 	p := rep.Pauses[0]
 	require.Equal(t, 3, p.Partitions)
@@ -223,7 +277,7 @@ func TestPause(t *testing.T) {
 	require.Equal(t, 14*time.Millisecond, p.Silence, "111 → 125")
 
 	w.cfg.Switches[0] = Switch{Group: "billing", From: 400 * ms, To: 500 * ms}
-	require.Equal(t, Pause{Switch: w.cfg.Switches[0], Normal: time.Millisecond}, weigh(w.cfg, w.logs).Pauses[0])
+	require.Equal(t, Pause{Switch: w.cfg.Switches[0], Normal: time.Millisecond}, weigh(w.cfg, w.logs, w.commits).Pauses[0])
 }
 
 func BenchmarkWeigh(b *testing.B) {
@@ -239,7 +293,7 @@ func BenchmarkWeigh(b *testing.B) {
 		w.handle(id, at, i*ms, i*ms+1)
 	}
 	for b.Loop() {
-		if rep := weigh(w.cfg, w.logs); !rep.OK() {
+		if rep := weigh(w.cfg, w.logs, w.commits); !rep.OK() {
 			b.Fatal(rep.Table())
 		}
 	}
@@ -253,7 +307,7 @@ func TestAlteredRecordsThatHardlySayWhoTheyAre(t *testing.T) {
 		seen{side: target, offset: 7, err: workload.ErrAltered}, // whose it was cannot be told
 		seen{side: target, offset: 8, err: workload.ErrAltered, id: workload.ID{Run: "another", Producer: "p", Key: "k", Seq: 0}},
 	)
-	rep := weigh(w.cfg, w.logs)
+	rep := weigh(w.cfg, w.logs, w.commits)
 	require.Len(t, rep.Findings, 1, rep.Table())
 	require.Equal(t, 1, rep.Count(Altered))
 	require.EqualValues(t, 7, rep.Findings[0].Examples[0].Offset)

@@ -14,7 +14,7 @@ import (
 func TestACleanMigrationIsOK(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
-		rep := weigh(w.cfg, w.logs)
+		rep := weigh(w.cfg, w.logs, w.commits)
 		require.True(t, rep.OK(), rep.Table())
 		require.Empty(t, rep.Excused)
 		require.Equal(t, rep.Topics[0].Sent, rep.Topics[0].Target)
@@ -179,7 +179,7 @@ func TestEachFaultIsNamedAndNoOther(t *testing.T) {
 				r := rand.New(rand.NewSource(rapid.Int64().Draw(t, "order")))
 				r.Shuffle(len(w.logs), func(i, j int) { w.logs[i], w.logs[j] = w.logs[j], w.logs[i] })
 				r.Shuffle(len(w.cfg.Entries), func(i, j int) { w.cfg.Entries[i], w.cfg.Entries[j] = w.cfg.Entries[j], w.cfg.Entries[i] })
-				rep := weigh(w.cfg, w.logs)
+				rep := weigh(w.cfg, w.logs, w.commits)
 				require.Len(t, rep.Findings, 1, rep.Table())
 				found := rep.Findings[0]
 				require.Equal(t, c.kind, found.Kind, rep.Table())
@@ -216,7 +216,7 @@ func TestExcused(t *testing.T) {
 				w.cfg.Excused = append(w.cfg.Excused, e)
 			}
 		}
-		rep := weigh(w.cfg, w.logs)
+		rep := weigh(w.cfg, w.logs, w.commits)
 		if c.kind == Loss || c.kind == Unprocessed {
 			require.Equal(t, 1, rep.Count(c.kind), rep.Table())
 			return
@@ -226,6 +226,6 @@ func TestExcused(t *testing.T) {
 		for i := range w.cfg.Excused {
 			w.cfg.Excused[i].Group = "audit"
 		}
-		require.Len(t, weigh(w.cfg, w.logs).Findings, 1, "another group's excuse")
+		require.Len(t, weigh(w.cfg, w.logs, w.commits).Findings, 1, "another group's excuse")
 	})
 }

@@ -14,8 +14,9 @@ const ms = int64(1e6)
 
 // world is a migration that went well, to be spoilt: logs and journals without clusters.
 type world struct {
-	cfg  Config
-	logs []seen
+	cfg     Config
+	logs    []seen
+	commits map[groupAt]int64
 }
 
 func clusters(c *Config) {
