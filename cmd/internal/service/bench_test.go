@@ -29,7 +29,7 @@ const patience = time.Minute
 
 // bench is a pair of clusters with control topics, a service and a commander.
 type bench struct {
-	t        *testing.T
+	t        testing.TB
 	pair     *embedded.Pair
 	clusters map[string]*cluster.Client
 	desk     *operator.Operator
@@ -39,17 +39,16 @@ type bench struct {
 	handled map[string]int
 }
 
-func newBench(t *testing.T) *bench {
-	t.Parallel() // they mostly wait
+func newBench(t testing.TB) *bench {
+	if alone, is := t.(*testing.T); is {
+		alone.Parallel() // they mostly wait
+	}
 	b := &bench{
 		t: t, pair: embedded.ForTest(t, embedded.Options{Seed: 1}),
 		clusters: make(map[string]*cluster.Client), handled: make(map[string]int),
 	}
 	for name, c := range map[string]*embedded.Cluster{"source": b.pair.Source, "target": b.pair.Target} {
-		client, err := cluster.Open(t.Context(), name, cluster.Config{Bootstrap: c.Bootstrap()})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = client.Close() })
-		b.clusters[name] = client
+		b.clusters[name] = b.open(name, cluster.Config{Bootstrap: c.Bootstrap()})
 	}
 	control := b.clusters["target"]
 	_, err := log.Init(t.Context(), control, log.InitOptions{})
@@ -58,6 +57,15 @@ func newBench(t *testing.T) *bench {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.desk.Close()) })
 	return b
+}
+
+// open returns a client that is closed when the test ends.
+func (b *bench) open(name string, cfg cluster.Config) *cluster.Client {
+	b.t.Helper()
+	client, err := cluster.Open(b.t.Context(), name, cfg)
+	require.NoError(b.t, err)
+	b.t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 func (b *bench) source() *cluster.Client { return b.clusters["source"] }
@@ -216,9 +224,8 @@ func (b *bench) exists(at *cluster.Client, topic string) bool {
 // consume runs an instance of a group until the function returned is called.
 func (b *bench) consume(group, instance string, topics ...string) (stop func()) {
 	b.t.Helper()
-	configs := map[string]cluster.Config{"source": {Bootstrap: b.pair.Source.Bootstrap()}, "target": {Bootstrap: b.pair.Target.Bootstrap()}}
-	c, err := agent.NewConsumer(agent.ConsumerConfig{
-		Group: group, Topics: topics, Instance: instance, Home: "source", Control: "target", Clusters: configs,
+	return b.instance(agent.ConsumerConfig{
+		Group: group, Topics: topics, Instance: instance,
 		Handler: func(_ context.Context, r agent.Record) error {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -227,6 +234,13 @@ func (b *bench) consume(group, instance string, topics ...string) (stop func()) 
 		},
 		Heartbeat: 50 * time.Millisecond, CommitInterval: 50 * time.Millisecond,
 	})
+}
+
+func (b *bench) instance(cfg agent.ConsumerConfig, options ...agent.ConsumerOption) (stop func()) {
+	b.t.Helper()
+	cfg.Home, cfg.Control = "source", "target"
+	cfg.Clusters = map[string]cluster.Config{"source": {Bootstrap: b.pair.Source.Bootstrap()}, "target": {Bootstrap: b.pair.Target.Bootstrap()}}
+	c, err := agent.NewConsumer(cfg, options...)
 	require.NoError(b.t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	done := make(chan error, 1)

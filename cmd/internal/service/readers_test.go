@@ -61,10 +61,12 @@ func (b *bench) aborted(epoch uint32) *fsm.Abort {
 // there: every record is handled once.
 func (b *bench) onTarget() {
 	b.t.Helper()
-	b.group("billing", func(g *fsm.Group) bool { return g.Readers == events.PhaseOnTarget })
+	b.group("billing", isOnTarget)
 	b.write(b.source(), "orders", 0, numbered(1000, 1010)...)
 	b.once("billing", append(numbered(0, 40), numbered(1000, 1010)...))
 }
+
+func isOnTarget(g *fsm.Group) bool { return g.Readers == events.PhaseOnTarget }
 
 // TestStranger: a client without the SDK in the source group aborts the switch,
 // and everybody goes on there. Once it is gone the switch succeeds.
