@@ -50,7 +50,7 @@ func New(cfg Config) (*Driver, error) {
 	}
 	d := &Driver{cfg: cfg, queue: newQueue(), maps: newMapStore(), memory: make(map[item]*memory)}
 	d.guards = newGuards(cfg, d.queue)
-	d.pub = newPublisher(cfg)
+	d.pub = newPublisher(cfg, func(o events.Directive) { d.queue.addNow(item{o.Migration, o.Stream}) })
 	return d, nil
 }
 

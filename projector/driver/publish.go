@@ -18,6 +18,8 @@ type publisher struct {
 	cfg        Config
 	directives *log.Directives
 	wake       chan struct{}
+	// told is called for every directive that was read back.
+	told func(events.Directive)
 
 	// done is the position up to which everything is published; only run uses it.
 	done int64
@@ -28,9 +30,9 @@ type publisher struct {
 	marks map[int32]int64
 }
 
-func newPublisher(cfg Config) *publisher {
+func newPublisher(cfg Config, told func(events.Directive)) *publisher {
 	return &publisher{
-		cfg: cfg, directives: log.NewDirectives(cfg.Control, log.Options{Logger: cfg.Logger}), wake: make(chan struct{}, 1),
+		cfg: cfg, directives: log.NewDirectives(cfg.Control, log.Options{Logger: cfg.Logger}), wake: make(chan struct{}, 1), told: told,
 		done: -1, there: make(map[address]int64), marks: make(map[int32]int64),
 	}
 }
@@ -51,8 +53,9 @@ func (p *publisher) published(cluster string, to events.Addressee, position int6
 	return ok && at >= position
 }
 
-// markEvery bounds how far a mark lags behind the projection where no directive
-// moves it: producers read the events between the mark and their registration.
+// markEvery bounds how far the marks lag behind the projection: producers read
+// the events between the mark and their registration. Directives do not wait for
+// marks, because groups that stand still wait for directives.
 const markEvery = 5 * time.Second
 
 // retryPublish is the pause after directives could not be published.
@@ -64,20 +67,20 @@ func (p *publisher) run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(markEvery)
 	defer ticker.Stop()
-	for allMarks := false; ; {
+	for marks := false; ; {
 		var retry <-chan time.Time
-		if err := p.once(ctx, allMarks); err != nil && ctx.Err() == nil {
+		if err := p.once(ctx, marks); err != nil && ctx.Err() == nil {
 			p.cfg.Logger.Warn().Err(err).Msg("not all directives and marks are published, trying again")
 			retry = time.After(retryPublish)
 		}
-		allMarks = false
+		marks = false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-p.wake:
 		case <-retry:
 		case <-ticker.C:
-			allMarks = true
+			marks = true
 		}
 	}
 }
@@ -109,10 +112,9 @@ func (p *publisher) load(ctx context.Context) (err error) {
 	}
 }
 
-// once publishes what is due and then the marks of the partitions concerned; of
-// all partitions when asked. Each partition goes its own way: one that cannot be
-// written keeps its mark and holds up no other.
-func (p *publisher) once(ctx context.Context, allMarks bool) error {
+// once publishes what is due, and the marks when asked. Each partition goes its
+// own way: one that cannot be written keeps its mark and holds up no other.
+func (p *publisher) once(ctx context.Context, marks bool) error {
 	applied, wanted, err := p.wanted()
 	if err != nil {
 		return err
@@ -123,10 +125,14 @@ func (p *publisher) once(ctx context.Context, allMarks bool) error {
 	errs := make([]error, events.ControlPartitions)
 	var wg sync.WaitGroup
 	for partition, part := range byPartition(list) {
-		if len(part) == 0 && !allMarks {
+		if len(part) == 0 && !marks {
 			continue
 		}
-		wg.Go(func() { errs[partition] = p.partition(ctx, int32(partition), part, applied) })
+		wg.Go(func() {
+			if errs[partition] = p.publish(ctx, part); errs[partition] == nil && marks {
+				errs[partition] = p.mark(ctx, int32(partition), applied)
+			}
+		})
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -145,9 +151,8 @@ func (p *publisher) wanted() (applied int64, list []*events.Directive, err error
 	return view.Applied(), list, err
 }
 
-// partition publishes the directives of one partition, in order, and then its
-// mark.
-func (p *publisher) partition(ctx context.Context, partition int32, list []events.Directive, applied int64) error {
+// publish publishes the directives of one partition, in order.
+func (p *publisher) publish(ctx context.Context, list []events.Directive) error {
 	for _, d := range list {
 		// A later directive than ours is as good: another orchestrator is ahead.
 		if err := p.directives.Publish(ctx, d); err != nil && !errors.Is(err, log.ErrStale) {
@@ -156,10 +161,16 @@ func (p *publisher) partition(ctx context.Context, partition int32, list []event
 		p.mu.Lock()
 		p.there[addressOf(d)] = d.Position
 		p.mu.Unlock()
+		p.told(d)
 		if p.cfg.Hooks.Published != nil {
 			p.cfg.Hooks.Published(d)
 		}
 	}
+	return nil
+}
+
+// mark says that a partition is complete up to a position.
+func (p *publisher) mark(ctx context.Context, partition int32, applied int64) error {
 	p.mu.Lock()
 	stale := p.marks[partition] < applied
 	p.mu.Unlock()
