@@ -106,9 +106,22 @@ func (c Config) Validate() error {
 		errs = append(errs, c.TLS.Validate())
 	}
 	if c.SASL != nil {
-		errs = append(errs, c.SASL.Validate())
+		errs = append(errs, c.SASL.Validate(), c.validateMSK())
 	}
 	return errors.Join(errs...)
+}
+
+// validateMSK: AWS_MSK_IAM is not performed by package auth, and its brokers take it over TLS only.
+func (c Config) validateMSK() error {
+	switch {
+	case c.SASL.Name() != auth.MSKIAM:
+		return nil
+	case c.SASL.Login == nil:
+		return errors.New("sasl.mechanism AWS_MSK_IAM needs its login: set SASL.Login to msk.New(…) of package cluster/auth/msk")
+	case c.TLS == nil:
+		return errors.New("sasl.mechanism AWS_MSK_IAM needs TLS: add tls: {} (Java: security.protocol=SASL_SSL) and use the brokers' port for IAM, 9098")
+	}
+	return nil
 }
 
 func validateAddress(address string) error {

@@ -31,6 +31,7 @@ type failure struct {
 	name      string
 	partition int32 // counts with hasPart
 	hasPart   bool
+	iam       bool   // the rights are AWS IAM's
 	message   string // the broker's
 	detail    string // ours, instead of the usual hint for the code
 }
@@ -48,6 +49,7 @@ func (f failure) resource() string {
 // refused makes the error for a code in a response.
 func (c *Client) refused(code int16, f failure) error {
 	hint := f.detail
+	f.iam = c.cfg.SASL != nil && c.cfg.SASL.Name() == auth.MSKIAM
 	if hint == "" {
 		hint = hintForCode(code, f)
 	}
@@ -119,7 +121,7 @@ func (c *Client) hintForFailure(err error) string {
 	case errors.As(err, &version) && !version.Offered && version.API == metadataKey:
 		return "is this a controller's port? Use the brokers'"
 	case errors.As(err, &secret):
-		return "check the secret's reference in the sasl section"
+		return c.hintForSecret()
 	case refusedCredentials(err):
 		return c.hintForLogin(err)
 	case errors.As(err, &dial) && dial.Stage == "connect":
@@ -136,6 +138,14 @@ func (c *Client) hintForFailure(err error) string {
 	return ""
 }
 
+// hintForSecret: a login of its own knows better than we what is wrong with it.
+func (c *Client) hintForSecret() string {
+	if c.cfg.SASL != nil && c.cfg.SASL.Login != nil {
+		return ""
+	}
+	return "check the secret's reference in the sasl section"
+}
+
 // The codes of a refused login.
 const (
 	codeNoMechanism = 33
@@ -149,13 +159,19 @@ func (c *Client) hintForLogin(err error) string {
 	case s == nil: // impossible: there was a login
 		return ""
 	case login != nil && login.Code == codeNoMechanism:
-		return fmt.Sprintf("this listener does not offer %s: check sasl.mechanism and the port", s.Mechanism)
+		return fmt.Sprintf("this listener does not offer %s: check sasl.mechanism and the port", s.Name())
 	case login != nil && login.Code == codeNoSASL:
 		return "this listener does not use SASL: remove the sasl section or use another port"
-	case s.Mechanism == auth.OAuthBearer:
-		return "the broker does not accept the token: check sasl.token, its expiry, audience and scope"
 	}
-	return fmt.Sprintf("wrong user name or password for %s user %q (sasl.username, sasl.password)", s.Mechanism, s.Username)
+	switch s.Name() {
+	case auth.OAuthBearer:
+		return "the broker does not accept the token: check sasl.token, its expiry, audience and scope"
+	case auth.MSKIAM:
+		return "the broker does not accept the AWS identity: it needs kafka-cluster:Connect on the cluster; check sasl.region, sasl.profile and sasl.role_arn, that the keys have not expired, and this machine's clock"
+	case auth.Plain, auth.Scram256, auth.Scram512:
+		return fmt.Sprintf("wrong user name or password for %s user %q (sasl.username, sasl.password)", s.Name(), s.Username)
+	}
+	return ""
 }
 
 func hintForTLS(err error) string {

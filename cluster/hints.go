@@ -61,7 +61,7 @@ func hintForCode(code int16, f failure) string {
 	case codeClusterDenied:
 		return missing(op.cluster, clusterResource, f)
 	case codeTxnDenied:
-		return "the principal needs WRITE on the transactional id: add the ACL"
+		return "the principal needs WRITE on the transactional id: " + f.remedy()
 	}
 	return hints[code]
 }
@@ -72,11 +72,19 @@ func missing(operation, kind string, f failure) string {
 	}
 	switch {
 	case kind == clusterResource:
-		return fmt.Sprintf("the principal needs %s on the cluster: add the ACL", operation)
+		return fmt.Sprintf("the principal needs %s on the cluster: %s", operation, f.remedy())
 	case kind == f.kind && f.name != "":
-		return fmt.Sprintf("the principal needs %s on %s %q: add the ACL", operation, kind, f.name)
+		return fmt.Sprintf("the principal needs %s on %s %q: %s", operation, kind, f.name, f.remedy())
 	}
-	return fmt.Sprintf("the principal needs %s on the %s: add the ACL", operation, kind)
+	return fmt.Sprintf("the principal needs %s on the %s: %s", operation, kind, f.remedy())
+}
+
+// remedy: MSK asks IAM, not its ACLs, about whoever logged in by IAM.
+func (f failure) remedy() string {
+	if f.iam {
+		return "allow it in the identity's IAM policy (actions kafka-cluster:…)"
+	}
+	return "add the ACL"
 }
 
 // hints: what to check, for the codes whose names do not say it.

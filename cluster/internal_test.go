@@ -132,6 +132,9 @@ func TestMissingRightsHaveNames(t *testing.T) {
 	require.Contains(t, hintForCode(codeClusterDenied, failure{api: "CreateTopics", kind: topicResource, name: "t"}), "CREATE on the cluster")
 	require.Contains(t, hintForCode(codeTxnDenied, failure{api: "Produce"}), "transactional id")
 	require.Empty(t, hintForCode(25, failure{api: "Heartbeat"}))
+	iam := newClient("a", Config{SASL: &auth.SASL{Mechanism: auth.MSKIAM}})
+	require.ErrorContains(t, iam.refused(codeTopicDenied, failure{api: "Fetch", kind: topicResource, name: "t"}), `READ on topic "t": allow it in the identity's IAM policy`)
+	require.NoError(t, iam.Close())
 }
 
 func apiKey(name string) *int16 {

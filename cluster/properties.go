@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // FromProperties reads a Java client's configuration (client.properties): bootstrap.servers, security.protocol,
 // sasl.mechanism, sasl.jaas.config, ssl.* with PEM stores, client.id and request.timeout.ms. Properties that do not
 // concern the connection are ignored; security settings that portage cannot honour are errors, never ignored. The result
-// is validated except for what needs files.
+// is validated except for what needs files; with AWS_MSK_IAM it still lacks the login (auth.SASL.Login).
 func FromProperties(r io.Reader) (Config, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxProperties))
 	if err != nil {
@@ -142,73 +143,115 @@ func onlyPEM(store, kind, location string) error {
 func saslOf(p properties) (*auth.SASL, error) {
 	s := &auth.SASL{Mechanism: p["sasl.mechanism"]}
 	if s.Mechanism == "" {
-		return nil, errors.New("sasl.mechanism is missing (Java's default, GSSAPI, is not supported): use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER")
+		return nil, errors.New("sasl.mechanism is missing (Java's default, GSSAPI, is not supported): use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM")
 	}
 	if _, ok := loginModules[s.Mechanism]; !ok {
 		return nil, s.Validate()
 	}
-	if handler := p["sasl.client.callback.handler.class"]; handler != "" {
-		return nil, fmt.Errorf("sasl.client.callback.handler.class=%s cannot be used outside Java", handler)
+	if err := refuseHandlers(p, s.Mechanism); err != nil {
+		return nil, err
 	}
-	if s.Mechanism == auth.OAuthBearer {
-		return bearerOf(p, s)
-	}
-	if handler := p["sasl.login.callback.handler.class"]; handler != "" {
-		return nil, fmt.Errorf("sasl.login.callback.handler.class=%s cannot be used outside Java", handler)
-	}
-	if p["sasl.jaas.config"] == "" {
-		return nil, errors.New("sasl.jaas.config is missing: the login module with username and password")
-	}
-	module, options, err := parseJAAS(p["sasl.jaas.config"])
+	options, err := loginOptions(p, s.Mechanism)
 	if err != nil {
-		return nil, fmt.Errorf("sasl.jaas.config: %w", err)
+		return nil, err
 	}
-	if !slices.Contains(loginModules[s.Mechanism], module) {
-		return nil, fmt.Errorf("sasl.jaas.config: login module %q does not serve sasl.mechanism=%s", module, s.Mechanism)
+	switch s.Mechanism {
+	case auth.OAuthBearer:
+		err = bearerOf(p, s, options)
+	case auth.MSKIAM:
+		err = mskOf(s, options)
+	default:
+		s.Username, s.Password = options["username"], auth.Literal(options["password"])
 	}
-	s.Username, s.Password = options["username"], auth.Literal(options["password"])
+	if err != nil {
+		return nil, err
+	}
 	return s, s.Validate()
 }
 
+// refuseHandlers: classes of Java's own would do what we cannot know, but for the one that belongs to AWS_MSK_IAM.
+func refuseHandlers(p properties, mechanism string) error {
+	for _, property := range []string{"sasl.client.callback.handler.class", "sasl.login.callback.handler.class"} {
+		handler := p[property]
+		ours := mechanism == auth.MSKIAM && handler == mskHandler ||
+			mechanism == auth.OAuthBearer && property == "sasl.login.callback.handler.class" // reads the token: see bearerOf
+		if handler != "" && !ours {
+			return fmt.Errorf("%s=%s cannot be used outside Java", property, handler)
+		}
+	}
+	return nil
+}
+
+// loginOptions returns the options of the login module. OAUTHBEARER needs none.
+func loginOptions(p properties, mechanism string) (map[string]string, error) {
+	jaas := p["sasl.jaas.config"]
+	if jaas == "" && mechanism == auth.OAuthBearer {
+		return nil, nil
+	}
+	if jaas == "" {
+		return nil, errors.New("sasl.jaas.config is missing: the login module with its options")
+	}
+	module, options, err := parseJAAS(jaas)
+	if err != nil {
+		return nil, fmt.Errorf("sasl.jaas.config: %w", err)
+	}
+	if module != loginModules[mechanism] {
+		return nil, fmt.Errorf("sasl.jaas.config: login module %q does not serve sasl.mechanism=%s", module, mechanism)
+	}
+	return options, nil
+}
+
 const (
-	plainModule  = "org.apache.kafka.common.security.plain.PlainLoginModule"
-	scramModule  = "org.apache.kafka.common.security.scram.ScramLoginModule"
-	bearerModule = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"
+	scramModule = "org.apache.kafka.common.security.scram.ScramLoginModule"
+	mskHandler  = "software.amazon.msk.auth.iam.IAMClientCallbackHandler"
 )
 
-var loginModules = map[string][]string{
-	auth.Plain:       {plainModule},
-	auth.Scram256:    {scramModule},
-	auth.Scram512:    {scramModule},
-	auth.OAuthBearer: {bearerModule},
+// loginModules: which one serves a mechanism.
+var loginModules = map[string]string{
+	auth.Plain:       "org.apache.kafka.common.security.plain.PlainLoginModule",
+	auth.Scram256:    scramModule,
+	auth.Scram512:    scramModule,
+	auth.OAuthBearer: "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule",
+	auth.MSKIAM:      "software.amazon.msk.auth.iam.IAMLoginModule",
+}
+
+// mskOf reads the options of IAMLoginModule (github.com/aws/aws-msk-iam-auth). What it has for roles beyond their name, a
+// profile of the shared AWS configuration has, too.
+func mskOf(s *auth.SASL, options map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		switch name {
+		case "awsProfileName":
+			s.Profile = options[name]
+		case "awsRoleArn":
+			s.RoleARN = options[name]
+		case "awsDebugCreds", "awsMaxRetries", "awsMaxBackOffTimeMs": // no matter of who logs in
+		default:
+			return fmt.Errorf("sasl.jaas.config: option %s of IAMLoginModule is not supported: put the role with role_arn, source_profile, external_id and role_session_name into a profile of ~/.aws/config, and name that by awsProfileName", name)
+		}
+	}
+	if s.Profile != "" && s.RoleARN != "" {
+		return errors.New("sasl.jaas.config: awsProfileName and awsRoleArn are both set, of which Java uses the first that works: keep one")
+	}
+	return nil
 }
 
 // bearerOf: a token in a file is the one form that Java and portage share (sasl.oauthbearer.token.endpoint.url=file:…).
-func bearerOf(p properties, s *auth.SASL) (*auth.SASL, error) {
-	if jaas := p["sasl.jaas.config"]; jaas != "" {
-		module, options, err := parseJAAS(jaas)
-		if err != nil {
-			return nil, fmt.Errorf("sasl.jaas.config: %w", err)
-		}
-		if module != bearerModule {
-			return nil, fmt.Errorf("sasl.jaas.config: login module %q does not serve sasl.mechanism=OAUTHBEARER", module)
-		}
-		for name, value := range options {
-			if extension, ok := strings.CutPrefix(name, "extension_"); ok {
-				if s.Extensions == nil {
-					s.Extensions = map[string]string{}
-				}
-				s.Extensions[extension] = value
+func bearerOf(p properties, s *auth.SASL, options map[string]string) error {
+	for name, value := range options {
+		if extension, ok := strings.CutPrefix(name, "extension_"); ok {
+			if s.Extensions == nil {
+				s.Extensions = map[string]string{}
 			}
+			s.Extensions[extension] = value
 		}
 	}
 	path, ok := strings.CutPrefix(p["sasl.oauthbearer.token.endpoint.url"], "file:")
 	if !ok || path == "" {
-		return nil, errors.New("OAUTHBEARER: portage takes the token from a file or a command: set sasl.oauthbearer.token.endpoint.url=file:/path/to/token here, or sasl.token: command:… in portage's own configuration")
+		return errors.New("OAUTHBEARER: portage takes the token from a file or a command: set sasl.oauthbearer.token.endpoint.url=file:/path/to/token here, or sasl.token: command:… in portage's own configuration")
 	}
 	if strings.HasPrefix(path, "//") { // file:///path
 		path = "/" + strings.TrimLeft(path, "/")
 	}
 	s.Token = auth.Secret("file:" + path)
-	return s, s.Validate()
+	return nil
 }

@@ -1,13 +1,17 @@
 package cluster_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cluster/auth"
+	"github.com/segmentio/kafka-go/sasl"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -54,6 +58,36 @@ func TestPropertiesWithLogin(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, cfg.TLS)
 	require.Equal(t, &auth.SASL{Mechanism: "OAUTHBEARER", Token: "file:/run/token", Extensions: map[string]string{"logicalCluster": "lkc-1"}}, cfg.SASL)
+}
+
+// TestPropertiesOfMSK: what Java clients of Amazon MSK write for IAM.
+func TestPropertiesOfMSK(t *testing.T) {
+	iam := func(options string, lines ...string) (cluster.Config, error) {
+		return properties(append(lines, servers, "security.protocol=SASL_SSL", "sasl.mechanism=AWS_MSK_IAM", "sasl.jaas.config=software.amazon.msk.auth.iam.IAMLoginModule required"+options+";")...)
+	}
+	for options, want := range map[string]auth.SASL{
+		``: {Mechanism: auth.MSKIAM},
+		` awsProfileName="kafka" awsDebugCreds=true awsMaxRetries="7" awsMaxBackOffTimeMs="500"`: {Mechanism: auth.MSKIAM, Profile: "kafka"},
+		` awsRoleArn="arn:aws:iam::123456789012:role/kafka"`:                                     {Mechanism: auth.MSKIAM, RoleARN: "arn:aws:iam::123456789012:role/kafka"},
+	} {
+		cfg, err := iam(options, "sasl.client.callback.handler.class=software.amazon.msk.auth.iam.IAMClientCallbackHandler")
+		require.NoError(t, err, options)
+		require.Equal(t, &want, cfg.SASL)
+		require.Equal(t, &auth.TLS{}, cfg.TLS)
+	}
+	for want, options := range map[string]string{
+		"option awsRoleExternalId of IAMLoginModule is not supported": ` awsRoleArn="arn:aws:iam::1:role/x" awsRoleExternalId="hunter2"`,
+		"keep one":         ` awsRoleArn="arn:aws:iam::1:role/x" awsProfileName=p`,
+		`"kafka" is no AR`: ` awsRoleArn=kafka`,
+	} {
+		_, err := iam(options)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+	_, err := iam("", "sasl.client.callback.handler.class=MyHandler")
+	require.ErrorContains(t, err, "MyHandler cannot be used outside Java")
+	_, err = iam("", "sasl.login.callback.handler.class=MyLogin")
+	require.ErrorContains(t, err, "MyLogin cannot be used outside Java")
 }
 
 func TestPropertiesWithTLS(t *testing.T) {
@@ -164,8 +198,37 @@ func TestConfigValidate(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	require.ErrorContains(t, cluster.Config{}.Validate(), "bootstrap is empty")
+	msk := cluster.Config{Bootstrap: []string{"a:9098"}, SASL: &auth.SASL{Mechanism: "aws-msk-iam"}}
+	require.ErrorContains(t, msk.Validate(), "needs its login")
+	msk.SASL.Login = mechanism(auth.MSKIAM)
+	require.ErrorContains(t, msk.Validate(), "needs TLS")
+	msk.TLS = &auth.TLS{}
+	require.NoError(t, msk.Validate())
 	_, err = cluster.Open(within(t), "a", cluster.Config{})
 	require.ErrorContains(t, err, `cluster "a": configuration`)
+}
+
+// mechanism is a login that a program brings along.
+type mechanism string
+
+func (m mechanism) Name() string { return string(m) }
+
+func (m mechanism) Start(context.Context) (sasl.StateMachine, []byte, error) {
+	return nil, nil, &auth.SecretError{Err: errors.New("the vault is sealed: unseal it")}
+}
+
+// TestLoginOfItsOwn: a login that fails before the broker is asked tells in its own words what to do.
+func TestLoginOfItsOwn(t *testing.T) {
+	k := brokers(t, kfake.EnableSASL(), kfake.Superuser(auth.Plain, "u", "p"))
+	cfg := config(k)
+	cfg.SASL = &auth.SASL{Mechanism: auth.Plain, Login: mechanism(auth.Plain)}
+	err := refused(t, cfg)
+	require.ErrorContains(t, err, "unseal it")
+	require.NotContains(t, err.Error(), "sasl section")
+	require.NotErrorIs(t, err, cluster.ErrAuthentication)
+	require.False(t, cluster.Uncertain(err))
+	cfg.SASL = &auth.SASL{Mechanism: "KERBEROS", Login: mechanism("KERBEROS")}
+	require.ErrorContains(t, refused(t, cfg), "this listener does not offer KERBEROS")
 }
 
 func TestConfigFromYAML(t *testing.T) {

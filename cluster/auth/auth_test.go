@@ -91,22 +91,52 @@ func TestSecretsAreRedactedEverywhere(t *testing.T) {
 
 func TestSASLValidate(t *testing.T) {
 	for want, s := range map[string]auth.SASL{
-		"":                             {Mechanism: auth.Scram512, Username: "u", Password: "p"},
-		"sasl.mechanism is missing":    {},
-		`"GSSAPI" is not supported`:    {Mechanism: "GSSAPI"},
-		"needs sasl.username":          {Mechanism: auth.Plain, Password: "p"},
-		"and sasl.password":            {Mechanism: auth.Scram256, Username: "u"},
-		"sasl.token does not belong":   {Mechanism: auth.Plain, Username: "u", Password: "p", Token: "t"},
-		"OAUTHBEARER needs sasl.token": {Mechanism: auth.OAuthBearer},
-		"not allowed":                  {Mechanism: auth.OAuthBearer, Token: "t", Extensions: map[string]string{"auth": "x"}},
+		"sasl.mechanism is missing":                  {},
+		`"GSSAPI" is not supported`:                  {Mechanism: "GSSAPI"},
+		"needs sasl.username":                        {Mechanism: auth.Plain, Password: "p"},
+		"and sasl.password":                          {Mechanism: auth.Scram256, Username: "u"},
+		"sasl.token does not belong":                 {Mechanism: auth.Plain, Username: "u", Password: "p", Token: "t"},
+		"OAUTHBEARER needs sasl.token":               {Mechanism: auth.OAuthBearer},
+		"not allowed":                                {Mechanism: auth.OAuthBearer, Token: "t", Extensions: map[string]string{"auth": "x"}},
+		"sasl.username does not belong":              {Mechanism: auth.OAuthBearer, Token: "t", Username: "u"},
+		"sasl.password does not belong":              {Mechanism: "aws-msk-iam", Password: "p"},
+		"sasl.extensions does not belong":            {Mechanism: auth.MSKIAM, Extensions: map[string]string{"a": "b"}},
+		"sasl.region does not belong":                {Mechanism: auth.Plain, Username: "u", Password: "p", Region: "eu-west-1"},
+		"sasl.profile does not belong":               {Mechanism: auth.Plain, Username: "u", Password: "p", Profile: "x"},
+		"sasl.role_arn does not belong":              {Mechanism: auth.Plain, Username: "u", Password: "p", RoleARN: "arn:aws:iam::1:role/x"},
+		`sasl.role_arn "kafka" is no ARN`:            {Mechanism: auth.MSKIAM, RoleARN: "kafka"},
+		"PLAIN and its login performs KERBEROS: set": {Mechanism: auth.Plain, Login: named("KERBEROS")},
 	} {
-		err := s.Validate()
-		if want == "" {
-			require.NoError(t, err)
-			continue
-		}
-		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, s.Validate(), want)
 	}
+	for _, s := range []auth.SASL{
+		{Mechanism: auth.Scram512, Username: "u", Password: "p"}, {Mechanism: "scram-sha-256", Username: "u", Password: "p"},
+		{Mechanism: auth.MSKIAM, Region: "eu-west-1", Profile: "p", RoleARN: "arn:aws:iam::1:role/x"}, {Mechanism: "aws-msk-iam"},
+		{Mechanism: "KERBEROS", Login: named("KERBEROS")}, {Mechanism: auth.Plain, Login: named(auth.Plain)},
+	} {
+		require.NoError(t, s.Validate(), "%v", s)
+	}
+}
+
+// named is a login that some service brings along.
+type named string
+
+func (n named) Name() string { return string(n) }
+
+func (named) Start(context.Context) (sasl.StateMachine, []byte, error) {
+	return nil, []byte("of its own"), nil
+}
+
+// TestMechanismNames: brokers get their own spelling, whatever the configuration's.
+func TestMechanismNames(t *testing.T) {
+	for written, want := range map[string]string{"plain": auth.Plain, "Scram-SHA-512": auth.Scram512, "aws-msk-iam": auth.MSKIAM, "aws_msk_iam": auth.MSKIAM, "OAUTHBEARER": auth.OAuthBearer} {
+		s := auth.SASL{Mechanism: written}
+		require.Equal(t, want, s.Name())
+		require.Equal(t, want, s.Client().Name())
+	}
+	_, first, err := (&auth.SASL{Mechanism: "KERBEROS", Login: named("KERBEROS")}).Client().Start(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "of its own", string(first))
 }
 
 func begin(t *testing.T, s auth.SASL) (sasl.StateMachine, string) {

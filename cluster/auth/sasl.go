@@ -19,11 +19,14 @@ const (
 	Scram256    = "SCRAM-SHA-256"
 	Scram512    = "SCRAM-SHA-512"
 	OAuthBearer = "OAUTHBEARER"
+	MSKIAM      = "AWS_MSK_IAM" // package msk; configuration files may write aws-msk-iam
 )
+
+const mechanisms = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM"
 
 // SASL authenticates connections.
 type SASL struct {
-	// Mechanism is PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.
+	// Mechanism is PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM, in upper or lower case.
 	Mechanism string `yaml:"mechanism" json:"mechanism"`
 	// Username and Password are for PLAIN and SCRAM.
 	Username string `yaml:"username,omitempty" json:"username,omitempty"`
@@ -32,27 +35,73 @@ type SASL struct {
 	Token Secret `yaml:"token,omitempty" json:"token,omitempty"`
 	// Extensions are sent along with the token (KIP-342), for example logicalCluster for Confluent Cloud.
 	Extensions map[string]string `yaml:"extensions,omitempty" json:"extensions,omitempty"`
+	// Region, Profile and RoleARN are for AWS_MSK_IAM; all may be empty. Region is that of the brokers (default: the one
+	// in their host names), Profile names the section of the shared AWS configuration with the credentials (default: the
+	// usual chain of the AWS SDKs), RoleARN the role that those credentials assume.
+	Region  string `yaml:"region,omitempty" json:"region,omitempty"`
+	Profile string `yaml:"profile,omitempty" json:"profile,omitempty"`
+	RoleARN string `yaml:"role_arn,omitempty" json:"role_arn,omitempty"`
+
+	// Login performs the mechanism of its Name instead of this package, once for each connection. AWS_MSK_IAM needs one:
+	// msk.New. It learns the broker's address from sasl.MetadataFromContext.
+	Login sasl.Mechanism `yaml:"-" json:"-"`
 }
 
-// Validate checks the fields without resolving secrets.
+// Name is the mechanism as brokers spell it.
+func (s *SASL) Name() string {
+	name := strings.ToUpper(s.Mechanism)
+	if name == "AWS-MSK-IAM" {
+		return MSKIAM
+	}
+	return name
+}
+
+// Validate checks the fields without resolving secrets. That AWS_MSK_IAM has its Login is for whoever connects to check.
 func (s *SASL) Validate() error {
-	switch s.Mechanism {
-	case Plain, Scram256, Scram512:
-		if s.Username == "" || s.Password == "" {
-			return fmt.Errorf("sasl.mechanism %s needs sasl.username and sasl.password", s.Mechanism)
+	name := s.Name()
+	switch {
+	case name == "":
+		return fmt.Errorf("sasl.mechanism is missing: %s", mechanisms)
+	case s.Login != nil && s.Login.Name() != name:
+		return fmt.Errorf("sasl.mechanism is %s and its login performs %s: set sasl.mechanism: %s", name, s.Login.Name(), s.Login.Name())
+	case s.Login == nil && !slices.Contains([]string{Plain, Scram256, Scram512, OAuthBearer, MSKIAM}, name):
+		return fmt.Errorf("sasl.mechanism %q is not supported: use %s", s.Mechanism, mechanisms)
+	case s.Login == nil && s.byPassword() && (s.Username == "" || s.Password == ""):
+		return fmt.Errorf("sasl.mechanism %s needs sasl.username and sasl.password", name)
+	case s.Login == nil && name == OAuthBearer && s.Token == "":
+		return errors.New("sasl.mechanism OAUTHBEARER needs sasl.token: file:PATH or command:PROGRAM")
+	case s.RoleARN != "" && !strings.HasPrefix(s.RoleARN, "arn:"):
+		return fmt.Errorf("sasl.role_arn %q is no ARN: write it in full, such as arn:aws:iam::123456789012:role/kafka", s.RoleARN)
+	}
+	if err := s.strangers(); err != nil {
+		return err
+	}
+	return s.validateExtensions()
+}
+
+func (s *SASL) byPassword() bool {
+	name := s.Name()
+	return name == Plain || name == Scram256 || name == Scram512
+}
+
+// strangers finds a field that is set and means nothing to the mechanism: most likely the mechanism is the wrong one.
+func (s *SASL) strangers() error {
+	name := s.Name()
+	for _, f := range []struct {
+		field   string
+		set, of bool
+	}{
+		{"username", s.Username != "", s.byPassword()},
+		{"password", s.Password != "", s.byPassword()},
+		{"token", s.Token != "", name == OAuthBearer},
+		{"extensions", len(s.Extensions) > 0, name == OAuthBearer},
+		{"region", s.Region != "", name == MSKIAM},
+		{"profile", s.Profile != "", name == MSKIAM},
+		{"role_arn", s.RoleARN != "", name == MSKIAM},
+	} {
+		if f.set && !f.of {
+			return fmt.Errorf("sasl.%s does not belong to sasl.mechanism %s: remove it", f.field, name)
 		}
-		if s.Token != "" {
-			return fmt.Errorf("sasl.token does not belong to sasl.mechanism %s: remove it", s.Mechanism)
-		}
-	case OAuthBearer:
-		if s.Token == "" {
-			return errors.New("sasl.mechanism OAUTHBEARER needs sasl.token: file:PATH or command:PROGRAM")
-		}
-		return s.validateExtensions()
-	case "":
-		return errors.New("sasl.mechanism is missing: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER")
-	default:
-		return fmt.Errorf("sasl.mechanism %q is not supported: use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", s.Mechanism)
 	}
 	return nil
 }
@@ -67,13 +116,18 @@ func (s *SASL) validateExtensions() error {
 }
 
 // Client returns the mechanism for kafka-go. It resolves the secret for every connection.
-func (s *SASL) Client() sasl.Mechanism { return mechanism{*s} }
+func (s *SASL) Client() sasl.Mechanism {
+	if s.Login != nil {
+		return s.Login
+	}
+	return mechanism{*s}
+}
 
 // mechanism is a sasl.Mechanism that reads its secret when a connection starts.
 type mechanism struct{ SASL }
 
 // Name is sasl.Mechanism.
-func (m mechanism) Name() string { return m.Mechanism }
+func (m mechanism) Name() string { return m.SASL.Name() }
 
 // Start is sasl.Mechanism.
 func (m mechanism) Start(ctx context.Context) (sasl.StateMachine, []byte, error) {
@@ -86,14 +140,14 @@ func (m mechanism) Start(ctx context.Context) (sasl.StateMachine, []byte, error)
 
 func (m mechanism) resolve(ctx context.Context) (sasl.Mechanism, error) {
 	secret := m.Password
-	if m.Mechanism == OAuthBearer {
+	if m.Name() == OAuthBearer {
 		secret = m.Token
 	}
 	value, err := secret.Resolve(ctx)
 	if err != nil {
 		return nil, &SecretError{err}
 	}
-	switch m.Mechanism {
+	switch m.Name() {
 	case Plain:
 		return plain.Mechanism{Username: m.Username, Password: value}, nil
 	case Scram256:

@@ -150,5 +150,6 @@ func (c Cluster) resolve(dir string) (Cluster, error) {
 			return c, fmt.Errorf("%s: %w", path, err)
 		}
 	}
+	c.SASL = withLogin(c.SASL)
 	return c, c.Validate()
 }
