@@ -1,14 +1,12 @@
 package driver
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
-	"github.com/portage-kafka/portage/fsm/offsetmap"
 	"github.com/portage-kafka/portage/fsm/roster"
 )
 
@@ -167,6 +165,17 @@ func readyToHold(g *fsm.Group, s snapshot) (members []string, why string) {
 	return members, ""
 }
 
+// undrained names an instance that has prepared for the switch and has not
+// drained yet, "" for none. It may be gone: what counts is who is inside.
+func undrained(g *fsm.Group) string {
+	for _, m := range g.Members {
+		if m.Prepared == g.Standing.Epoch && m.Drained != g.Standing.Epoch {
+			return fmt.Sprintf("instance %s (%s) has not drained yet", m.Instance, m.Incarnation)
+		}
+	}
+	return ""
+}
+
 // standsStill says why the source group may still move: ARCHITECTURE.md, consumer switch, point 4.
 func standsStill(g *fsm.Group, s snapshot) string {
 	if why := s.usable(); why != "" {
@@ -174,122 +183,6 @@ func standsStill(g *fsm.Group, s snapshot) string {
 	}
 	answer := roster.Check(question(g, s, drainedAcks(g)))
 	return answer.Why()
-}
-
-// drainedOffsets puts the committed offsets into the order of the group's
-// partitions. Where nothing was ever committed, the position that an instance
-// reported stands in.
-func drainedOffsets(g *fsm.Group, committed map[string]map[int32]int64) ([]events.TopicOffset, string) {
-	var list []events.TopicOffset
-	for _, t := range g.Topics {
-		for p := range t.Partitions {
-			at, ok := committed[t.Topic][p]
-			acked, known := highestProcessed(g, t.Topic, p)
-			switch {
-			case ok && at >= 0 && known && at > acked:
-				return nil, fmt.Sprintf("%s/%d is committed at %d, above what its instance has processed (%d)", t.Topic, p, at, acked)
-			case ok && at >= 0:
-			case known:
-				at = acked
-			default:
-				return nil, fmt.Sprintf("%s/%d has no committed offset and no instance named a position", t.Topic, p)
-			}
-			list = append(list, events.TopicOffset{Topic: t.Topic, Partition: p, Offset: at})
-		}
-	}
-	return list, ""
-}
-
-// highestProcessed is the highest position that instances reported for the
-// current epoch. A former owner may have reported a lower one.
-func highestProcessed(g *fsm.Group, topic string, partition int32) (int64, bool) {
-	best, found := int64(-1), false
-	for _, m := range g.Members {
-		if m.Drained != g.Standing.Epoch {
-			continue
-		}
-		for _, o := range m.Processed {
-			if o.Topic == topic && o.Partition == partition && o.Offset > best {
-				best, found = o.Offset, true
-			}
-		}
-	}
-	return best, found
-}
-
-// copies finds the map of a partition by the topic's name on the source.
-type copies func(topic string, partition int32) (copied, bool)
-
-// copied is what the map of a partition answers.
-type copied interface {
-	// Watermark is the source offset up to which the map reaches.
-	Watermark() int64
-	// Written is where the copy began on the target and how many records it
-	// wrote.
-	Written() (from, count int64)
-	// Translate is that of [offsetmap.Map].
-	Translate(position, sourceLogStart int64) (offsetmap.Position, error)
-}
-
-// cutOf translates the drained offsets. The reason says what is waited for;
-// failed is true when waiting cannot help.
-func cutOf(g *fsm.Group, maps copies, logStarts map[string]map[int32]int64) (cut []events.CutPoint, why string, failed bool) {
-	for _, o := range g.Offsets {
-		m, ok := maps(o.Topic, o.Partition)
-		if !ok {
-			return nil, fmt.Sprintf("%s/%d has no offset map yet", o.Topic, o.Partition), false
-		}
-		at, err := m.Translate(o.Offset, logStarts[o.Topic][o.Partition])
-		if errors.Is(err, offsetmap.ErrNotYet) {
-			return nil, fmt.Sprintf("%s/%d is copied up to %d, the group is at %d", o.Topic, o.Partition, m.Watermark(), o.Offset), false
-		}
-		if err != nil {
-			return nil, fmt.Sprintf("%s/%d: %s", o.Topic, o.Partition, err), true
-		}
-		cut = append(cut, events.CutPoint{Topic: o.Topic, Partition: o.Partition, Source: o.Offset, Target: at.Offset})
-	}
-	return cut, "", false
-}
-
-// settled says on what evidence a committed switch is over, or why it is not:
-// ARCHITECTURE.md, consumer switch, point 9.
-func settled(g *fsm.Group, source, target snapshot, committed, ends map[string]map[int32]int64) (evidence, why string) {
-	if why := target.usable(); why != "" {
-		return "", "target: " + why
-	}
-	for _, m := range target.others() {
-		if m.Incarnation == "" {
-			return "", fmt.Sprintf("target: member %s is a client without the SDK", m.ID)
-		}
-	}
-	if source.Modern {
-		return "", "source: " + source.usable()
-	}
-	moved := 0
-	for _, t := range g.Topics {
-		for p := range t.Partitions {
-			if target.Assigned[events.TopicOffset{Topic: t.TargetTopic, Partition: p}] == "" {
-				return "", fmt.Sprintf("target: %s/%d is assigned to nobody", t.TargetTopic, p)
-			}
-			cut := cutFor(g, t.Topic, p)
-			switch at := committed[t.TargetTopic][p]; {
-			case at > cut:
-				moved++
-			case ends[t.TargetTopic][p] > cut:
-				return "", fmt.Sprintf("target: %s/%d is committed at %d, the cut, and has records up to %d", t.TargetTopic, p, at, ends[t.TargetTopic][p])
-			}
-		}
-	}
-	return fmt.Sprintf("every partition assigned; %d of %d committed past the cut, the others have nothing to read", moved, len(g.Cut)), ""
-}
-
-func cutFor(g *fsm.Group, topic string, partition int32) int64 {
-	for _, c := range g.Cut {
-		if c.Topic == topic && c.Partition == partition {
-			return c.Target
-		}
-	}
-	return -1
 }
 
 // names lists member ids for people.

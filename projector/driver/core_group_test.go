@@ -7,7 +7,6 @@ import (
 
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
-	"github.com/portage-kafka/portage/fsm/offsetmap"
 	"github.com/portage-kafka/portage/fsm/roster"
 )
 
@@ -78,87 +77,6 @@ func TestStandsStill(t *testing.T) {
 	require.Contains(t, standsStill(late, stable(theGuard(), m1, m2)), "m1", "drained in a former epoch")
 }
 
-func TestDrainedOffsets(t *testing.T) {
-	at := func(p0, p1 int64) map[string]map[int32]int64 {
-		return map[string]map[int32]int64{"orders": {0: p0, 1: p1}}
-	}
-	list, why := drainedOffsets(aSwitch(), at(10, 4))
-	require.Empty(t, why)
-	require.Equal(t, aSwitch().Offsets, list)
-
-	list, why = drainedOffsets(aSwitch(), map[string]map[int32]int64{"orders": {0: 10}})
-	require.Empty(t, why, "nothing was ever committed: the instance's own position counts")
-	require.Equal(t, aSwitch().Offsets, list)
-
-	list, why = drainedOffsets(aSwitch(), at(8, 4))
-	require.Empty(t, why, "a refused commit: what was not committed is processed again")
-	require.EqualValues(t, 8, list[0].Offset)
-
-	_, why = drainedOffsets(aSwitch(), at(11, 4))
-	require.Contains(t, why, "above what its instance has processed")
-
-	g := aSwitch()
-	g.Members = g.Members[:1]
-	_, why = drainedOffsets(g, map[string]map[int32]int64{"orders": {0: 10}})
-	require.Contains(t, why, "orders/1 has no committed offset")
-}
-
-func dense(t *testing.T, n int64) *track {
-	m, err := offsetmap.New(0, 0)
-	require.NoError(t, err)
-	require.NoError(t, m.Append(offsetmap.Run{Source: 0, Target: 0, Count: n}))
-	return &track{known: true, m: m}
-}
-
-func TestCutOf(t *testing.T) {
-	maps := func(p0, p1 int64) copies {
-		return func(_ string, p int32) (copied, bool) { return dense(t, []int64{p0, p1}[p]), true }
-	}
-	starts := map[string]map[int32]int64{"orders": {0: 0, 1: 0}}
-	cut, why, failed := cutOf(aSwitch(), maps(10, 20), starts)
-	require.Empty(t, why)
-	require.False(t, failed)
-	require.Equal(t, []events.CutPoint{{Topic: "orders", Partition: 0, Source: 10, Target: 10}, {Topic: "orders", Partition: 1, Source: 4, Target: 4}}, cut)
-
-	_, why, failed = cutOf(aSwitch(), maps(9, 20), starts)
-	require.Contains(t, why, "copied up to 9, the group is at 10")
-	require.False(t, failed, "the copy will come")
-
-	_, why, _ = cutOf(aSwitch(), func(string, int32) (copied, bool) { return nil, false }, starts)
-	require.Contains(t, why, "no offset map")
-
-	later, err := offsetmap.New(50, 0)
-	require.NoError(t, err)
-	_, why, failed = cutOf(aSwitch(), func(string, int32) (copied, bool) { return &track{known: true, m: later}, true }, starts)
-	require.True(t, failed, "records below the begin of the copy would be skipped")
-	require.NotEmpty(t, why)
-}
-
-func TestSettled(t *testing.T) {
-	agent := roster.Member{ID: "t1", Incarnation: "i1"}
-	target := stable(agent)
-	target.Assigned[events.TopicOffset{Topic: "orders-eu", Partition: 0}] = "t1"
-	target.Assigned[events.TopicOffset{Topic: "orders-eu", Partition: 1}] = "t1"
-	at := func(p0, p1 int64) map[string]map[int32]int64 {
-		return map[string]map[int32]int64{"orders-eu": {0: p0, 1: p1}}
-	}
-	evidence, why := settled(aSwitch(), stable(theGuard()), target, at(12, 4), at(12, 4))
-	require.Empty(t, why)
-	require.Contains(t, evidence, "1 of 2 committed past the cut")
-
-	_, why = settled(aSwitch(), stable(theGuard()), target, at(12, 4), at(12, 7))
-	require.Contains(t, why, "orders-eu/1 is committed at 4, the cut, and has records up to 7")
-
-	foreign := target
-	foreign.Members = append([]roster.Member{{ID: "x"}}, target.Members...)
-	_, why = settled(aSwitch(), stable(theGuard()), foreign, at(12, 4), at(12, 4))
-	require.Contains(t, why, "without the SDK")
-
-	empty := stable(agent)
-	_, why = settled(aSwitch(), stable(theGuard()), empty, at(12, 4), at(12, 4))
-	require.Contains(t, why, "assigned to nobody")
-}
-
 func TestGuardsWanted(t *testing.T) {
 	for _, c := range []struct {
 		mig, readers   events.Phase
@@ -179,6 +97,16 @@ func TestGuardsWanted(t *testing.T) {
 		require.Equal(t, c.source, source, "source, %+v", c)
 		require.Equal(t, c.target, target, "target, %+v", c)
 	}
+}
+
+// TestUndrained: whoever prepared for this attempt is waited for, nobody else.
+func TestUndrained(t *testing.T) {
+	g := aSwitch()
+	require.Empty(t, undrained(g))
+	g.Members = append(g.Members, fsm.Member{Incarnation: "bystander", Drained: 1}, fsm.Member{Incarnation: "of the last attempt", Prepared: 1})
+	require.Empty(t, undrained(g))
+	g.Members[1].Drained, g.Members[1].Instance = 1, "two"
+	require.Equal(t, "instance two (i2) has not drained yet", undrained(g))
 }
 
 // TestDoubts: what keeps a switch from beginning or going on.

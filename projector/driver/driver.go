@@ -32,6 +32,8 @@ type memory struct {
 	phase events.Phase
 	epoch uint32
 	since time.Time
+	// asked is when the brokers were asked last whether the group stands still.
+	asked time.Time
 	// goal are the source ends that the copy is to reach.
 	goal map[int32]int64
 	// still watches the source ends.
@@ -141,7 +143,8 @@ func (d *Driver) recall(it item, p events.Phase, epoch uint32) *memory {
 	defer d.mu.Unlock()
 	mem := d.memory[it]
 	if mem == nil || mem.phase != p || mem.epoch != epoch {
-		mem = &memory{phase: p, epoch: epoch, since: time.Now()}
+		now := time.Now()
+		mem = &memory{phase: p, epoch: epoch, since: now, asked: now}
 		d.memory[it] = mem
 	}
 	return mem

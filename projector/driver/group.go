@@ -25,7 +25,7 @@ func (w *work) group(ctx context.Context, g *fsm.Group) (time.Duration, error) {
 		return s.stuck(ctx, err)
 	}
 	if w.mig.Phase == events.PhaseCancelling && g.Readers == events.PhaseOnSource {
-		return w.onGroup(ctx, g, events.GroupReleased{})
+		return s.release(ctx)
 	}
 	if w.mig.Over() {
 		return s.afterwards(ctx)
@@ -38,6 +38,14 @@ func (w *work) group(ctx context.Context, g *fsm.Group) (time.Duration, error) {
 		return s.stuck(ctx, err)
 	}
 	return next, nil
+}
+
+// release gives the group up in a cancelled migration, once its guards are out.
+func (s *readers) release(ctx context.Context) (time.Duration, error) {
+	if s.g.SourceGuard.MemberID != "" || s.g.TargetGuard.MemberID != "" {
+		return s.wait(s.mem, "the guard has not left the group yet", s.idle())
+	}
+	return s.onGroup(ctx, s.g, events.GroupReleased{})
 }
 
 // stuck ends a hold that an error keeps from going on for too long: instances
@@ -60,6 +68,8 @@ type readers struct {
 }
 
 func (s *readers) sourceSeat() seat { return seat{s.source.Name(), s.g.Group} }
+
+func (s *readers) targetSeat() seat { return seat{s.target.Name(), s.g.Group} }
 
 func (s *readers) phase(ctx context.Context) (time.Duration, error) {
 	switch s.g.Readers {
@@ -92,17 +102,13 @@ func (s *readers) request(ctx context.Context) (time.Duration, error) {
 	if why := loginFailed(s.g); why != "" {
 		return s.wait(s.mem, why, s.idle())
 	}
-	for _, gt := range s.g.Topics {
-		t, ok := s.view.Topic(s.g.Migration, gt.Topic)
-		if !ok {
-			return 0, nil
-		}
-		ends, err := s.sourceEnds(ctx, t, cluster.Stable)
-		if err != nil {
-			return 0, err
-		}
-		if lag := lagOf(gt.Topic, ends, s.d.maps.of(s.g.Migration)); lag > s.mig.Plan.Policy.MaxLag {
-			return s.wait(s.mem, fmt.Sprintf("the copy of %s lags by %d records, the policy allows %d", gt.Topic, lag, s.mig.Plan.Policy.MaxLag), s.idle())
+	ends, err := listed(ctx, s.source, sourceTopics(s.g), cluster.Stable)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range s.g.Topics {
+		if lag := lagOf(t.Topic, ends[t.Topic], s.d.maps.of(s.g.Migration)); lag > s.mig.Plan.Policy.MaxLag {
+			return s.wait(s.mem, fmt.Sprintf("the copy of %s lags by %d records, the policy allows %d", t.Topic, lag, s.mig.Plan.Policy.MaxLag), s.idle())
 		}
 	}
 	return s.onGroup(ctx, s.g, events.SwitchRequested{To: events.RouteTarget})
@@ -114,7 +120,7 @@ func (s *readers) prepare(ctx context.Context) (time.Duration, error) {
 	if why := s.d.guards.stranger(s.sourceSeat(), s.it); why != "" {
 		return s.abort(ctx, "stranger", "source: "+why)
 	}
-	snap, err := inspect(ctx, s.source, s.g.Group)
+	snap, err := s.nudged(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -129,6 +135,18 @@ func (s *readers) prepare(ctx context.Context) (time.Duration, error) {
 		return s.abort(ctx, "prepare-expired", why)
 	}
 	return s.wait(s.mem, why, 5*s.d.cfg.Poll)
+}
+
+// nudged looks at the members of the source group, while both guards ask whether
+// their groups rebalance: instances that join wait for the slowest member, and
+// on the source they consume nothing meanwhile.
+func (s *readers) nudged(ctx context.Context) (snap snapshot, err error) {
+	err = atOnce(ctx,
+		func(ctx context.Context) (err error) { snap, err = inspect(ctx, s.source, s.g.Group); return err },
+		func(ctx context.Context) error { s.d.guards.nudge(ctx, s.sourceSeat(), s.it); return nil },
+		func(ctx context.Context) error { s.d.guards.nudge(ctx, s.targetSeat(), s.it); return nil },
+	)
+	return snap, err
 }
 
 func (s *readers) abort(ctx context.Context, code, reason string) (time.Duration, error) {
@@ -148,179 +166,48 @@ func (s *readers) expire(ctx context.Context, why string) (time.Duration, error)
 	return s.wait(s.mem, why, s.d.cfg.Poll)
 }
 
-// proveDrain proves that the source group stands still and fixes its offsets:
-// ARCHITECTURE.md, consumer switch, point 4.
-func (s *readers) proveDrain(ctx context.Context) (time.Duration, error) {
-	if !s.d.pub.published(s.mig.Source.ID, events.ToGroup(s.g.Group), s.g.PhaseAt) {
-		return s.expire(ctx, "the hold is not published yet")
-	}
-	snap, err := inspect(ctx, s.source, s.g.Group)
-	if err != nil {
-		return 0, err
-	}
-	if snap.Modern {
-		return s.abort(ctx, "stranger", "source: "+snap.usable())
-	}
-	if why := standsStill(s.g, snap); why != "" {
-		return s.expire(ctx, why)
-	}
-	list, failed, err := s.freeze(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if failed != "" {
-		return s.abort(ctx, "gate", failed)
-	}
-	if snap, err = inspect(ctx, s.source, s.g.Group); err != nil {
-		return 0, err
-	}
-	if why := standsStill(s.g, snap); why != "" {
-		return s.expire(ctx, why)
-	}
-	return s.onGroup(ctx, s.g, events.DrainProven{Offsets: list})
-}
-
-// freeze reads the committed offsets, lets the guard commit them once more
-// under its own generation and reads them back: a linearizable write, after
-// which no commit of another generation is accepted.
-func (s *readers) freeze(ctx context.Context) (list []events.TopicOffset, failed string, err error) {
-	committed, err := s.committed(ctx, s.source, sourceTopics(s.g))
-	if err != nil {
-		return nil, "", err
-	}
-	if list, failed = drainedOffsets(s.g, committed.at); failed != "" {
-		return nil, failed, nil
-	}
-	if err := s.d.guards.commit(ctx, s.sourceSeat(), s.it, committed.commits(list)); err != nil {
-		return nil, "", err
-	}
-	after, err := s.committed(ctx, s.source, sourceTopics(s.g))
-	if err != nil {
-		return nil, "", err
-	}
-	for _, o := range list {
-		if at := after.at[o.Topic][o.Partition]; at != o.Offset {
-			return nil, "", fmt.Errorf("%s/%d was committed at %d and reads %d: somebody still commits", o.Topic, o.Partition, o.Offset, at)
-		}
-	}
-	return list, "", nil
-}
-
-// takeCut waits until the copy has passed the drained offsets, translates them
-// and proves once more that nothing moved meanwhile.
-func (s *readers) takeCut(ctx context.Context) (time.Duration, error) {
-	starts := make(map[string]map[int32]int64)
-	for _, t := range s.g.Topics {
-		at, err := s.source.ListOffsets(ctx, t.Topic, partitions(t.Partitions), cluster.Earliest)
-		if err != nil {
-			return 0, err
-		}
-		starts[t.Topic] = at
-	}
-	cut, why, failed := cutOf(s.g, s.d.maps.of(s.g.Migration), starts)
-	if failed {
-		return s.abort(ctx, "gate", why)
-	}
-	if why != "" {
-		return s.expire(ctx, why)
-	}
-	if why, err := s.compareRecords(ctx, cut, starts); err != nil {
-		return 0, err
-	} else if why != "" {
-		return s.abort(ctx, "gate", why)
-	}
-	snap, err := inspect(ctx, s.source, s.g.Group)
-	if err != nil {
-		return 0, err
-	}
-	if why := standsStill(s.g, snap); why != "" {
-		return s.expire(ctx, why)
-	}
-	committed, err := s.committed(ctx, s.source, sourceTopics(s.g))
-	if err != nil {
-		return 0, err
-	}
-	for _, o := range s.g.Offsets {
-		if at := committed.at[o.Topic][o.Partition]; at != o.Offset {
-			return s.abort(ctx, "gate", fmt.Sprintf("source: %s/%d was drained at %d and is committed at %d", o.Topic, o.Partition, o.Offset, at))
-		}
-	}
-	if why, err := s.targetClear(ctx, cut); err != nil {
-		return 0, err
-	} else if why != "" {
-		return s.abort(ctx, "gate", why)
-	}
-	return s.onGroup(ctx, s.g, events.CutTaken{Cut: cut})
-}
-
-// targetClear says which committed offset on the target lies above the cut:
-// records between would be skipped, so a person must look.
-func (s *readers) targetClear(ctx context.Context, cut []events.CutPoint) (string, error) {
-	committed, err := s.committed(ctx, s.target, targetTopics(s.g))
-	if err != nil {
-		return "", err
-	}
-	for _, c := range cut {
-		name := s.targetName(c.Topic)
-		if at, ok := committed.at[name][c.Partition]; ok && at > c.Target {
-			return fmt.Sprintf("target: %s/%d is committed at %d already, above the cut %d", name, c.Partition, at, c.Target), nil
-		}
-	}
-	return "", nil
-}
-
-func (s *readers) targetName(topic string) string {
-	for _, t := range s.g.Topics {
-		if t.Topic == topic {
-			return t.TargetTopic
-		}
-	}
-	return topic
-}
-
 // close takes a committed switch to its end: the guard is proven to hold the
 // source, then the instances may leave it, then the evidence is gathered.
 func (s *readers) close(ctx context.Context) (time.Duration, error) {
-	source, err := inspect(ctx, s.source, s.g.Group)
-	if err != nil {
-		return 0, err
-	}
 	if !s.g.LeaveSource {
-		held, ok := s.d.guards.held(s.sourceSeat(), s.it)
-		if !ok || !source.has(held.MemberID) {
-			return s.wait(s.mem, "the guard is not proven to hold the source", s.d.cfg.Poll)
-		}
-		return s.onGroup(ctx, s.g, heldEvent(events.RouteSource, held))
+		return s.letLeave(ctx)
 	}
-	target, err := inspect(ctx, s.target, s.g.Group)
+	var source, target snapshot
+	var at committed
+	var ends offsets
+	err := atOnce(ctx,
+		func(ctx context.Context) (err error) { source, err = inspect(ctx, s.source, s.g.Group); return err },
+		func(ctx context.Context) (err error) { target, err = inspect(ctx, s.target, s.g.Group); return err },
+		func(ctx context.Context) (err error) {
+			at, err = s.committed(ctx, s.target, targetTopics(s.g))
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			ends, err = listed(ctx, s.target, targetTopics(s.g), cluster.Stable)
+			return err
+		},
+	)
 	if err != nil {
 		return 0, err
 	}
-	committed, err := s.committed(ctx, s.target, targetTopics(s.g))
-	if err != nil {
-		return 0, err
-	}
-	ends, err := s.targetEnds(ctx)
-	if err != nil {
-		return 0, err
-	}
-	evidence, why := settled(s.g, source, target, committed.at, ends)
+	evidence, why := settled(s.g, source, target, at.at, ends)
 	if why != "" {
 		return s.wait(s.mem, why, 10*s.d.cfg.Poll)
 	}
 	return s.onGroup(ctx, s.g, events.SwitchCompleted{Evidence: evidence})
 }
 
-func (s *readers) targetEnds(ctx context.Context) (map[string]map[int32]int64, error) {
-	ends := make(map[string]map[int32]int64)
-	for _, t := range s.g.Topics {
-		at, err := s.target.ListOffsets(ctx, t.TargetTopic, partitions(t.Partitions), cluster.Stable)
-		if err != nil {
-			return nil, err
-		}
-		ends[t.TargetTopic] = at
+// letLeave lets the instances leave the source once the guard is seen inside.
+func (s *readers) letLeave(ctx context.Context) (time.Duration, error) {
+	source, err := inspect(ctx, s.source, s.g.Group)
+	if err != nil {
+		return 0, err
 	}
-	return ends, nil
+	held, ok := s.d.guards.held(s.sourceSeat(), s.it)
+	if !ok || !source.has(held.MemberID) {
+		return s.wait(s.mem, "the guard is not proven to hold the source", s.d.cfg.Poll)
+	}
+	return s.onGroup(ctx, s.g, heldEvent(events.RouteSource, held))
 }
 
 // sealPause is the time between two attempts to seal a source group, sealNever

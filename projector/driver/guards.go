@@ -105,13 +105,13 @@ func (gs *guards) follow(p *post) {
 	}
 }
 
-// leave takes the guard out of its group and gives the seat up.
+// leave takes the guard out of its group and gives the seat up. A guard that
+// could not say good-bye is stopped, too: another one takes its place over and
+// leaves.
 func (gs *guards) leave(ctx context.Context, s seat, p *post) error {
-	if err := p.Leave(ctx); err != nil {
-		return err
-	}
+	err := p.Leave(ctx)
 	gs.drop(s, p)
-	return nil
+	return err
 }
 
 // drop gives the seat up without leaving the group.
@@ -180,19 +180,19 @@ func (gs *guards) held(s seat, it item) (group.GuardState, bool) {
 	return state, state.Held
 }
 
-// commit writes offsets under the guard's own generation.
-func (gs *guards) commit(ctx context.Context, s seat, it item, offsets []commit) error {
+// nudge lets the guard ask whether its group rebalances. What it hears it acts
+// upon itself; a guard that is not in the group has nothing to ask.
+func (gs *guards) nudge(ctx context.Context, s seat, it item) {
+	if p := gs.at(s, it); p != nil {
+		_ = p.Nudge(ctx)
+	}
+}
+
+// commit writes offsets under the guard's own generation, and reads them back.
+func (gs *guards) commit(ctx context.Context, s seat, it item, generation int32, list []group.Offset) error {
 	p := gs.at(s, it)
 	if p == nil {
 		return fmt.Errorf("no guard of this process in group %s on %s", s.group, s.cluster)
 	}
-	state, _ := p.State()
-	if !state.Held {
-		return fmt.Errorf("the guard does not hold group %s on %s", s.group, s.cluster)
-	}
-	list := make([]group.Offset, len(offsets))
-	for i, o := range offsets {
-		list[i] = group.Offset{Partition: group.Partition{Topic: o.topic, ID: o.partition}, At: o.offset, Metadata: o.metadata}
-	}
-	return p.Commit(ctx, state.Generation, list...)
+	return p.Commit(ctx, generation, list...)
 }
