@@ -13,8 +13,8 @@
 //
 // Of the logs, per topic:
 //
-//	loss         acknowledged, and not on the target. On a compacted topic a record may be missing if a later one of its
-//	             key exists, and a tombstone if it is gone from the source as well
+//	loss         acknowledged or on the source, and not on the target. On a compacted topic a record may be missing if a
+//	             later one of its key exists, and a tombstone if it is gone from the source as well
 //	duplicate    more than once on the target; counted are the copies beyond the first
 //	reorder      on the target behind a later record of its key and producer; or two records that were written to the
 //	             source stand in the other order on the target
@@ -30,8 +30,9 @@
 //	overtaken    begun for the first time before an earlier record of its key, by the order on the target, was handled
 //	two clusters handled on one cluster while a record of the same partition was being handled on the other
 //
-// Records of other runs and foreign records are counted and not judged. Records that are there and in no journal are
-// counted too: a killed producer may not have journalled what it sent last.
+// Records of other runs and foreign records are counted and not judged. Records that are on the target and in no journal are
+// counted too: a killed producer may not have journalled what it sent last. Journals of which nothing is of the run, the
+// clusters and the topics of the configuration are an error: they prove nothing.
 //
 // # Excused
 //

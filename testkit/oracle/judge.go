@@ -34,7 +34,11 @@ func Judge(ctx context.Context, cfg Config) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return weigh(cfg, logs, commits), nil
+	rep := weigh(cfg, logs, commits)
+	if n := len(cfg.Entries); n > 0 && rep.Strays == n {
+		return rep, fmt.Errorf("%w: none of the %d journal entries is of run %q, its clusters and topics: the first is of run %q, %v", ErrConfig, n, cfg.Run, cfg.Entries[0].Run, cfg.Entries[0].Place)
+	}
+	return rep, nil
 }
 
 // readSide reads all topics of one cluster.

@@ -19,10 +19,12 @@ func (f *facts) judgeLogs(rep *Report) {
 		switch {
 		case x.aborted && x.visible():
 			rep.name(Aborted, "", 1, f.example(x, "visible, though its transaction was aborted"))
-		case x.sent && here.n == 0 && f.compacted(x, latest):
+		case (x.sent || x.visible()) && here.n == 0 && f.compacted(x, latest):
 			count.Compacted++
 		case x.sent && here.n == 0:
 			rep.name(Loss, "", 1, f.example(x, "acknowledged, not on the target"))
+		case x.visible() && here.n == 0:
+			rep.name(Loss, "", 1, f.example(x, "on the source, not on the target"))
 		case here.n > 1:
 			rep.name(Duplicate, "", here.n-1, f.example(x, fmt.Sprintf("%d times on the target, %d on the source", here.n, x.in[source].n)))
 		}

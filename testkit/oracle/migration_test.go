@@ -168,6 +168,7 @@ func (m *migration) run(plant workload.Plant) Report {
 	return m.judge(s)
 }
 
+// TestPlantedFaultsAreNamed: each fault by its kind and no other.
 func TestPlantedFaultsAreNamed(t *testing.T) {
 	for plant, kind := range map[workload.Plant]Kind{
 		workload.PlantNone:        "",
@@ -195,6 +196,7 @@ func TestPlantedFaultsAreNamed(t *testing.T) {
 	}
 }
 
+// TestACopyThatDropsOneIsNamed: by the record's place on the source.
 func TestACopyThatDropsOneIsNamed(t *testing.T) {
 	m := newMigration(t)
 	m.produce(m.source, "before", workload.ProducerConfig{Count: 50})
@@ -267,6 +269,7 @@ func TestCleanedBeforeTheGroupCame(t *testing.T) {
 	}
 }
 
+// TestAbortedTransactionsAreNotMissed: nobody looks for what was aborted.
 func TestAbortedTransactionsAreNotMissed(t *testing.T) {
 	m := newMigration(t)
 	m.produce(m.source, "tx", workload.ProducerConfig{Count: 120, Transactions: workload.Transactions{ID: "tx", AbortEvery: 4}})
@@ -275,4 +278,16 @@ func TestAbortedTransactionsAreNotMissed(t *testing.T) {
 	rep := m.judge(Switch{})
 	require.True(t, rep.OK(), rep.Table())
 	require.Equal(t, TopicCount{Topic: "orders", Sent: 90, Aborted: 30, Source: 90, Target: 90}, rep.Topics[0])
+}
+
+// TestStrangeJournals: a judgement of which no entry is about the topics, by a slip in a name, is an error and no clean bill.
+func TestStrangeJournals(t *testing.T) {
+	m := newMigration(t)
+	m.produce(m.source, "first", workload.ProducerConfig{Count: 5})
+	require.NoError(t, m.journal.Close())
+	entries, err := workload.ReadFiles(m.path)
+	require.NoError(t, err)
+	_, err = Judge(t.Context(), Config{Run: "another", Source: m.source, Target: m.target, Entries: entries, Topics: []Topic{{Name: "orders"}}})
+	require.ErrorIs(t, err, ErrConfig)
+	require.ErrorContains(t, err, `none of the 5 journal entries is of run "another"`)
 }

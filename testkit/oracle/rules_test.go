@@ -111,6 +111,7 @@ func TestWhatCompactionLetsAGroupSkip(t *testing.T) {
 	}
 }
 
+// TestWhatCompactionExplains: what may be missing on the target of a compacted topic, and what may not.
 func TestWhatCompactionExplains(t *testing.T) {
 	rep := func(w *world) Report { return weigh(w.cfg, w.logs, w.commits) }
 
@@ -144,6 +145,24 @@ func TestWhatCompactionExplains(t *testing.T) {
 	require.True(t, rep(w).OK())
 }
 
+// TestUnjournalledLoss: what a killed producer has written and not journalled is lost all the same when it stands on the
+// source alone; a send of which nobody knows is not, when it stands nowhere.
+func TestUnjournalledLoss(t *testing.T) {
+	w := compacted(1, 0)
+	w.cfg.Topics[0].Compacted = false
+	last := workload.ID{Run: "r", Producer: "killed", Key: "k", Seq: 7}
+	w.cfg.Entries = append(w.cfg.Entries, workload.Entry{Kind: workload.KindUnknown, ID: workload.ID{Run: "r", Producer: "killed", Key: "k", Seq: 8}, Place: workload.Place{Cluster: "old", Topic: "orders"}})
+	require.True(t, weigh(w.cfg, w.logs, nil).OK())
+	w.see(source, 0, 5, last)
+	rep := weigh(w.cfg, w.logs, nil)
+	require.Equal(t, 1, rep.Count(Loss), rep.Table())
+	require.Equal(t, last, rep.Findings[0].Examples[0].ID)
+	require.Equal(t, "on the source, not on the target", rep.Findings[0].Examples[0].Note)
+	w.see(target, 0, 5, last)
+	require.True(t, weigh(w.cfg, w.logs, nil).OK())
+}
+
+// TestSourceMayBeGone: without a source nothing is compared with it.
 func TestSourceMayBeGone(t *testing.T) {
 	w := compacted(3, 0, 1, 2)
 	w.cfg.Topics[0].Compacted = false
@@ -151,6 +170,7 @@ func TestSourceMayBeGone(t *testing.T) {
 	require.True(t, weigh(w.cfg, w.logs, w.commits).OK())
 }
 
+// TestCountsOfWhatIsNotJudged: foreign and unjournalled records, and strays, are told as numbers.
 func TestCountsOfWhatIsNotJudged(t *testing.T) {
 	w := compacted(2, 0, 1)
 	w.logs = append(w.logs,
@@ -171,6 +191,7 @@ func TestCountsOfWhatIsNotJudged(t *testing.T) {
 	require.Equal(t, 3, rep.Strays)
 }
 
+// TestExamplesAreFew: a finding counts all and shows some.
 func TestExamplesAreFew(t *testing.T) {
 	w := compacted(20)
 	w.cfg.Topics[0].Compacted = false
@@ -181,6 +202,7 @@ func TestExamplesAreFew(t *testing.T) {
 	require.Len(t, weigh(w.cfg, w.logs, w.commits).Findings[0].Examples, 2)
 }
 
+// TestTable: the report as people read it.
 func TestTable(t *testing.T) {
 	w := compacted(2, 0, 1)
 	w.cfg.Topics[0].Compacted = false
@@ -211,6 +233,7 @@ excused reprocessed in group billing: 1
 	require.Equal(t, "oracle, run r: nothing found\n", weigh(Config{Run: "r"}, nil, nil).Table()[:len("oracle, run r: nothing found\n")])
 }
 
+// TestConfig: what is refused is named by field and value.
 func TestConfig(t *testing.T) {
 	good := Config{Run: "r", Topics: []Topic{{Name: "orders"}}, Groups: []Group{{Name: "billing", Topics: []string{"orders"}}}, Switches: []Switch{{Group: "billing", From: 1, To: 2}}}
 	clusters(&good)
@@ -234,6 +257,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestPercentiles: the nearest rank.
 func TestPercentiles(t *testing.T) {
 	var list []time.Duration
 	require.Zero(t, percentile(list, 0.5))
@@ -257,6 +281,7 @@ func handledAt(w *world, p int32, acked []int64, begun ...int64) {
 	}
 }
 
+// TestPause: time with records waiting and none handled, and nothing else.
 func TestPause(t *testing.T) {
 	w := &world{cfg: Config{Run: "r", Topics: []Topic{{Name: "orders"}}, Groups: []Group{{Name: "billing", Topics: []string{"orders"}}}}}
 	clusters(&w.cfg)
@@ -300,6 +325,7 @@ func BenchmarkWeigh(b *testing.B) {
 	b.ReportMetric(float64(records*b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
+// TestAlteredRecordsThatHardlySayWhoTheyAre: they are named by their place; those of other runs are not ours.
 func TestAlteredRecordsThatHardlySayWhoTheyAre(t *testing.T) {
 	w := compacted(2, 0, 1)
 	w.cfg.Topics[0].Compacted = false
