@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"hash/fnv"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -34,7 +33,7 @@ func parseConsume(args []string) (consumeFlags, error) {
 	f.DurationVar(&c.jitter, "jitter", 0, "how much longer it may take")
 	f.DurationVar(&c.session, "session", 0, "session timeout of the group's members (default: the SDK's)")
 	f.DurationVar(&c.commit, "commit", 0, "time between two commits (default: the SDK's)")
-	err := f.Parse(args)
+	err := parse(f, args)
 	if c.label == "" {
 		c.label = c.instance
 	}
@@ -56,22 +55,22 @@ func consume(ctx context.Context, log zerolog.Logger, args []string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
-	g, ctx := errgroup.WithContext(ctx)
-	for _, of := range groups {
-		consumer, err := c.consumer(of, all, journal, log.With().Str("group", of.name).Logger())
-		if err != nil {
+	consumers := make([]*agent.Consumer, len(groups))
+	for i, of := range groups {
+		if consumers[i], err = c.consumer(of, all, journal, log.With().Str("group", of.name).Logger()); err != nil {
 			return err
 		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, consumer := range consumers {
 		g.Go(func() error { return consumer.Run(ctx) })
 	}
 	return g.Wait()
 }
 
 func (c consumeFlags) consumer(of group, all clusters, journal *workload.Journal, log zerolog.Logger) (*agent.Consumer, error) {
-	seed := fnv.New64a()
-	_, _ = seed.Write([]byte(of.name + c.label)) // never fails
 	h, err := workload.NewHandler(workload.HandlerConfig{
-		Group: of.name, Instance: c.label, Latency: c.latency, Jitter: c.jitter, Seed: seed.Sum64(), Journal: journal,
+		Group: of.name, Instance: c.label, Latency: c.latency, Jitter: c.jitter, Seed: seed(of.name + c.label), Journal: journal,
 	})
 	if err != nil {
 		return nil, err

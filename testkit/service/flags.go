@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"strings"
 
@@ -23,6 +24,24 @@ func (c *common) register(f *flag.FlagSet) {
 	f.StringVar(&c.home, "home", "source", "cluster that the service lives on without a migration")
 	f.StringVar(&c.instance, "instance", "", "place of this process in the service, kept by a restart")
 	f.StringVar(&c.journal, "journal", "", "file to keep the journal in")
+}
+
+// parse reads flags; nothing may stand behind them.
+func parse(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("%s: %q is no flag", f.Name(), f.Arg(0))
+	}
+	return nil
+}
+
+// seed is a number that a name always has, and hardly any other.
+func seed(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name)) // never fails
+	return h.Sum64()
 }
 
 // open reads the clusters and opens the journal.

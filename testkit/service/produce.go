@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"hash/fnv"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,6 +15,9 @@ import (
 
 // closeWithin bounds the end of a producer: everything sent is answered by then.
 const closeWithin = 30 * time.Second
+
+// mostPerSecond is the highest rate that a ticker can keep apart.
+const mostPerSecond = 1e6
 
 // produceFlags are those of a producing service.
 type produceFlags struct {
@@ -43,9 +45,9 @@ func parseProduce(args []string) (produceFlags, error) {
 	f.IntVar(&p.bytes, "bytes", 100, "size of a value")
 	f.IntVar(&p.headers, "headers", 2, "number of headers")
 	f.Int64Var(&p.tombstones, "tombstones", 0, "make every n-th record a tombstone")
-	err := f.Parse(args)
-	if err == nil && p.rate <= 0 {
-		err = fmt.Errorf("--rate %v: want more than 0", p.rate)
+	err := parse(f, args)
+	if err == nil && (p.rate <= 0 || p.rate > mostPerSecond) {
+		err = fmt.Errorf("--rate %v: want more than 0 and at most %v", p.rate, mostPerSecond)
 	}
 	return p, err
 }
@@ -67,19 +69,22 @@ func produce(ctx context.Context, log zerolog.Logger, args []string) (err error)
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	for _, topic := range p.topics {
-		if s.producers[topic], err = p.dial(topic, all, log); err != nil {
+		if s.producers[topic] != nil { // named twice: written twice as much
+			continue
+		}
+		producer, err := p.dial(topic, all, log)
+		if err != nil {
 			return err
 		}
+		s.producers[topic] = producer
 	}
 	return s.send(ctx, p.rate)
 }
 
 func (p produceFlags) generator(journal *workload.Journal) (*workload.Generator, error) {
-	seed := fnv.New64a()
-	_, _ = seed.Write([]byte(p.producer)) // never fails
 	return workload.NewGenerator(workload.GeneratorConfig{
 		Run: p.run, Producer: p.producer, Topics: p.topics, Keys: p.keys, MinBytes: p.bytes, Headers: p.headers,
-		Tombstones: p.tombstones, Seed: seed.Sum64(), Journal: journal,
+		Tombstones: p.tombstones, Seed: seed(p.producer), Journal: journal,
 	})
 }
 
