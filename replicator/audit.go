@@ -64,7 +64,7 @@ func (p *partition) verifyOnce(ctx context.Context, j job, upTo int64) error {
 	if err != nil {
 		return err
 	}
-	m, err := p.publishedMap(ctx)
+	m, err := p.publishedMap(ctx, order.Recopies)
 	if err != nil {
 		return err
 	}
@@ -88,15 +88,12 @@ func (p *partition) verifyOnce(ctx context.Context, j job, upTo int64) error {
 }
 
 // publishedMap is the partition's map as everyone else sees it.
-func (p *partition) publishedMap(ctx context.Context) (offsetmap.Map, error) {
+func (p *partition) publishedMap(ctx context.Context, recopies int32) (offsetmap.Map, error) {
 	l, err := p.w.loads.load(ctx, p.key)
 	if err != nil {
 		return offsetmap.Map{}, fmt.Errorf("load the offset map: %w", err)
 	}
-	p.mu.Lock()
-	blocks := p.core.present(l.Blocks)
-	p.mu.Unlock()
-	m, err := mergeBlocks(blocks)
+	m, err := Map(l.Blocks, recopies)
 	if err != nil {
 		return m, fmt.Errorf("merge the offset map: %w", err)
 	}

@@ -93,7 +93,7 @@ func (c *core) loaded(claims []events.Claim, blocks []events.Block) {
 		return
 	}
 	k := &c.claims
-	k.lineage, k.blocks = readLineage(claims), c.present(blocks)
+	k.lineage, k.blocks = readLineage(claims), present(blocks, c.recopies)
 	last, any := k.last()
 	switch {
 	case any && last.Recopies > c.recopies: // our order is an old one
@@ -105,11 +105,6 @@ func (c *core) loaded(claims []events.Claim, blocks []events.Block) {
 	default:
 		k.choose(last.ProducerID, last.ProducerEpoch+1)
 	}
-}
-
-// present leaves out what was published about a former copy.
-func (c *core) present(blocks []events.Block) []events.Block {
-	return slices.DeleteFunc(slices.Clone(blocks), func(b events.Block) bool { return b.Recopies != c.recopies })
 }
 
 func (k *claimer) choose(pid int64, epoch int16) {

@@ -29,7 +29,7 @@ func (b *bench) kept() {
 	got := b.target.written(ours)
 	require.Len(b.t, got, len(want))
 	_, blocks := b.offsets.load()
-	m, err := mergeBlocks(b.core.present(blocks))
+	m, err := Map(blocks, b.core.recopies)
 	require.NoError(b.t, err)
 	for i := range want {
 		requireSame(b.t, want[i], got[i])
@@ -144,7 +144,7 @@ func TestRecopies(t *testing.T) {
 	require.EqualValues(t, 1, b.core.claims.mine.OwnerEpoch)
 	require.EqualValues(t, 1, b.core.claims.mine.Recopies)
 	_, blocks := b.offsets.load()
-	require.NotEqual(t, len(blocks), len(b.core.present(blocks)), "the former copy's blocks are still there")
+	require.NotEqual(t, len(blocks), len(present(blocks, b.core.recopies)), "the former copy's blocks are still there")
 
 	former.restart()
 	b.core = former

@@ -99,19 +99,6 @@ func (c *core) continueMap() bool {
 	return true
 }
 
-// mergeBlocks joins the published blocks of all owners.
-func mergeBlocks(blocks []events.Block) (offsetmap.Map, error) {
-	var all []offsetmap.Block
-	for _, b := range blocks {
-		m, err := offsetmap.Unpack(b.Runs)
-		if err != nil {
-			return offsetmap.Map{}, err
-		}
-		all = append(all, offsetmap.Block{OwnerEpoch: b.OwnerEpoch, Number: int64(b.Number), Map: m})
-	}
-	return offsetmap.Merge(all)
-}
-
 // targetRead takes what stands on the target from ask.from on.
 func (c *core) targetRead(records []byte) {
 	r := &c.resolve

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/events/log"
+	"github.com/portage-kafka/portage/fsm/offsetmap"
+	"github.com/portage-kafka/portage/testkit/embedded"
+)
+
+// said appends an event as an orchestrator or a worker does, at a version of
+// the topic's stream.
+func (d *desk) said(c *cluster.Client, version uint64, body events.Body) {
+	d.t.Helper()
+	kind, ok := events.Lookup(body.EventType())
+	require.True(d.t, ok)
+	e, err := events.New(events.DeriveID(string(kind.Type), time.Now().String()), "m", events.TopicStream("orders"), events.Actor{Kind: kind.Writers[0], Name: "test"}, time.Now(), body)
+	require.NoError(d.t, err)
+	if kind.Class == events.Decision {
+		e.Expects = &version
+	}
+	_, err = log.NewAppender(c, log.AppenderOptions{}).Append(d.t.Context(), e)
+	require.NoError(d.t, err)
+}
+
+// copying is a desk with a topic that is being copied, and a client of the
+// control cluster.
+func copying(t *testing.T) (*desk, *cluster.Client) {
+	d := newDesk(t, embedded.Topic{Name: "orders", Partitions: 2})
+	d.ok("init")
+	d.ok("create", "-f", d.write("plan.yaml", onePlan))
+	d.ok("start", "m")
+	c, err := cluster.Open(t.Context(), "new", cluster.Config{Bootstrap: d.pair.Target.Bootstrap()})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	d.said(c, 1, events.CopyStarted{})
+	d.said(c, 0, events.TargetCreated{TopicID: "bb", Created: true})
+	return d, c
+}
+
+// TestLosses: what a stop names is given up, with a reason, and shown.
+func TestLosses(t *testing.T) {
+	d, c := copying(t)
+	d.refused("partition 1 of orders is not stopped", "accept-loss", "m", "orders", "1", "--reason", "r")
+	d.said(c, 0, events.CopyStopped{Partition: 1, Code: "out-of-range", From: 5, To: 9, Reason: "retention"})
+	d.said(c, 0, events.CopyStopped{Partition: 0, Code: "refused-batch", From: 2, To: 3, Reason: "too large"})
+	d.refused("has no topic", "accept-loss", "m", "clicks", "1", "--reason", "r")
+	for _, bad := range [][]string{{"accept-loss", "m", "orders", "1"}, {"accept-loss", "m", "orders", "x", "--reason", "r"}, {"accept-loss", "m", "orders"}} {
+		out, code := d.portage(bad...)
+		require.Equal(t, exitUsage, code, out)
+	}
+	d.ok("accept-loss", "m", "orders", "1", "--reason", "test orders, says ann")
+	d.ok("accept-loss", "m", "orders", "0", "--to", "6", "--reason", "the whole batch")
+	require.Contains(t, d.ok("get", "topic", "m", "orders"), "losses:\n  - partition: 0\n    from: 2\n    to: 6\n  - partition: 1\n    from: 5\n    to: 9\n")
+	require.Contains(t, d.ok("history", "m"), "copy stopped→creating")
+}
+
+// TestRecopy: a copy that nobody has read is begun anew on request.
+func TestRecopy(t *testing.T) {
+	d, c := copying(t)
+	d.ok("recopy", "m", "orders", "--reason", "a second writer")
+	d.refused("clearing", "recopy", "m", "orders")
+	d.said(c, 0, events.TargetDeleted{TopicID: "bb"})
+	require.Contains(t, d.ok("get", "topic", "m", "orders"), "recopies: 1")
+}
+
+// TestThrottle: rates are set and taken away.
+func TestThrottle(t *testing.T) {
+	d, _ := copying(t)
+	d.ok("throttle", "m", "20M")
+	d.ok("throttle", "m", "5M", "--cluster", "old")
+	require.Contains(t, d.ok("get", "migration", "m"), "rates:\n  - bytes_per_second: 20000000\n  - cluster: old\n    bytes_per_second: 5000000\n")
+	d.ok("throttle", "m", "none")
+	d.refused("has no part in the migration", "throttle", "m", "1M", "--cluster", "moon")
+	_, code := d.portage("throttle", "m", "fast")
+	require.Equal(t, exitUsage, code)
+}
+
+// TestTranslate: both directions, exactly; what is not copied is not guessed.
+func TestTranslate(t *testing.T) {
+	d, c := copying(t)
+	out, code := d.portage("translate", "orders", "1", "5")
+	require.Equal(t, exitWaiting, code, out)
+	require.Contains(t, out, "not copied yet")
+
+	m, err := offsetmap.New(0, 0)
+	require.NoError(t, err)
+	require.NoError(t, m.Append(offsetmap.Run{Source: 0, Target: 0, Count: 10}))
+	require.NoError(t, m.Skip(12))
+	require.NoError(t, m.Append(offsetmap.Run{Source: 12, Target: 10, Count: 5}))
+	key := events.CopyKey{Migration: "m", Topic: "orders", Partition: 1}
+	require.NoError(t, log.NewOffsets(c, log.Options{}).PublishBlock(t.Context(), key, events.Block{Runs: m.Pack(), Watermark: 17, TargetEnd: 15}))
+	require.NoError(t, c.CreateTopic(t.Context(), cluster.TopicSpec{Name: "orders", Partitions: 2}))
+
+	require.Regexp(t, `m +orders +1 +13 +11 +image +17`, d.ok("translate", "orders", "1", "13"))
+	require.Regexp(t, `m +orders +1 +11 +10 +gap +17`, d.ok("translate", "orders", "1", "11"))
+	require.Regexp(t, `m +orders +1 +17 +15 +frontier +17`, d.ok("translate", "orders", "1", "17"))
+	require.Regexp(t, `m +orders +1 +14 +12 +image +17`, d.ok("translate", "orders", "1", "12", "--inverse"))
+	require.Contains(t, d.ok("translate", "orders", "1", "13", "-o", "json"), `"kind": "image"`)
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{exitWaiting, "not yet copied", []string{"orders", "1", "18"}},
+		{exitWaiting, "not copied yet", []string{"orders", "0", "0"}},
+		{exitUsage, "has 2 partitions", []string{"orders", "2", "0"}},
+		{exitUsage, "numbers from 0", []string{"orders", "1", "x"}},
+		{exitFailed, "no migration has a topic", []string{"clicks", "1", "0"}},
+		{exitFailed, "no migration has a topic", []string{"orders", "1", "0", "--migration", "n"}},
+	} {
+		out, code := d.portage(append([]string{"translate"}, c.args...)...)
+		require.Equal(t, c.code, code, "%v: %s", c.args, out)
+		require.Contains(t, out, c.says)
+	}
+}
