@@ -107,7 +107,7 @@ func (b *bench) tick(ctx context.Context, run moving, producer *kgo.Client, c *c
 	total := b.opts.seconds * perSecond
 	begin := time.Now()
 	for i := range total {
-		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / perSecond)))
+		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / perSecond))) //rules:sleep the pace is what is measured
 		producer.Produce(ctx, &kgo.Record{Partition: int32(i % partitions), Value: binary.BigEndian.AppendUint64(make([]byte, 0, 200), uint64(i))[:200]}, func(r *kgo.Record, err error) {
 			if err == nil {
 				c.note(c.acked, binary.BigEndian.Uint64(r.Value))
@@ -117,7 +117,7 @@ func (b *bench) tick(ctx context.Context, run moving, producer *kgo.Client, c *c
 	if err := producer.Flush(ctx); err != nil {
 		return d, err
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { //rules:sleep records arrive on another goroutine; their times are noted there
 		if d.took = c.delays(); len(d.took) == total {
 			return d, nil
 		}

@@ -109,7 +109,7 @@ func (m portage) end(ctx context.Context, name string, serve *exec.Cmd, ended <-
 		if out, err = cmd.Output(); bytes.Contains(out, []byte(`"phase": "cancelled"`)) {
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) //rules:sleep the command line offers no wait
 	}
 	_ = serve.Process.Signal(os.Interrupt)
 	<-ended
