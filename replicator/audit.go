@@ -75,13 +75,13 @@ func (p *partition) verifyOnce(ctx context.Context, j job, upTo int64) error {
 	res, err := verify.Compare(ctx, verify.Request{
 		Source: verify.Side{Client: source.Client, Topic: order.Topic, Partition: p.key.Partition},
 		Target: verify.Side{Client: target.Client, Topic: order.TargetTopic, Partition: p.key.Partition},
-		Map:    &m, UpTo: upTo, Compacted: compacted, Shared: order.Shared,
+		Map:    &m, UpTo: upTo, Compacted: compacted, Shared: order.Shared, Losses: order.Losses,
 	})
 	if err != nil {
 		return err
 	}
 	body := events.PartitionVerified{
-		Partition: p.key.Partition, UpTo: upTo, Records: res.Records, Digest: res.SourceDigest, Differs: res.Summary(),
+		Partition: p.key.Partition, UpTo: upTo, Records: res.Records, Digest: res.Digest.String(), Differs: res.Summary(),
 	}
 	p.log.Info().Int64("up_to", upTo).Int64("records", res.Records).Str("differs", body.Differs).Msg("compared both sides")
 	return p.append(ctx, j, j.Copy.VerifyCause, p.key.Partition, body)

@@ -1,247 +1,227 @@
 package verify
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"fmt"
-	"hash"
-	"strings"
+	"errors"
 
-	"github.com/portage-kafka/portage/cluster"
-	"github.com/portage-kafka/portage/fsm/offsetmap"
+	"github.com/portage-kafka/portage/cluster/batch"
 )
 
-// Side is one partition of one cluster.
-type Side struct {
-	Client    *cluster.Client
-	Topic     string
-	Partition int32
-}
-
-// String names the side for messages.
-func (s Side) String() string {
-	return fmt.Sprintf("%s/%d on %s", s.Topic, s.Partition, s.Client.Name())
-}
-
-// Request says what to compare.
-type Request struct {
-	Source, Target Side
-	// Map says which target record is the image of which source record. nil
-	// compares the committed records of both sides in order.
-	Map *offsetmap.Map
-	// UpTo is the source offset up to which records are compared. Without a map
-	// it bounds the source alone, and the target must end with the last image.
-	UpTo int64
-	// Compacted says that the source may have lost records since they were
-	// copied: their images are then no difference.
-	Compacted bool
-	// Shared says that others write to the target, too: records that are no
-	// image are theirs.
-	Shared bool
-}
-
-// Kind is how two sides differ at one place.
-type Kind string
-
-// The kinds of difference.
-const (
-	Missing  Kind = "missing"  // a source record has no image
-	Extra    Kind = "extra"    // a target record is no image
-	Changed  Kind = "changed"  // the image differs from its origin
-	Vanished Kind = "vanished" // the origin is gone, and nothing says that it may be
-)
-
-// Difference is one place where two sides differ.
-type Difference struct {
-	Kind Kind
-	// Source and Target are the offsets, -1 where there is none.
-	Source, Target int64
-	// What says what of a changed record differs: key, value, headers, timestamp.
-	What string
-}
-
-// String puts the difference in words.
-func (d Difference) String() string {
-	switch d.Kind {
-	case Missing:
-		return fmt.Sprintf("source %d is missing on the target (expected at %d)", d.Source, d.Target)
-	case Extra:
-		return fmt.Sprintf("target %d is the image of nothing", d.Target)
-	case Vanished:
-		return fmt.Sprintf("source %d is gone, its image is target %d", d.Source, d.Target)
-	}
-	return fmt.Sprintf("source %d and target %d differ in %s", d.Source, d.Target, d.What)
-}
-
-// listed is how many differences a result lists.
-const listed = 20
-
-// Result is the outcome of a comparison.
-type Result struct {
-	// Records is the number of pairs compared.
-	Records int64
-	// SourceDigest and TargetDigest are SHA-256, in hex, over the records of
-	// each side in order.
-	SourceDigest, TargetDigest string
-	// Differences lists the first ones, Count counts all.
-	Differences []Difference
-	Count       int64
-}
-
-// Summary says what differs, "" if nothing does.
-func (r Result) Summary() string {
-	if r.Count == 0 {
-		if r.SourceDigest == r.TargetDigest {
-			return ""
-		}
-		return fmt.Sprintf("the digests differ: source %s, target %s", r.SourceDigest, r.TargetDigest)
-	}
-	var parts []string
-	for _, d := range r.Differences {
-		parts = append(parts, d.String())
-	}
-	if more := r.Count - int64(len(parts)); more > 0 {
-		parts = append(parts, fmt.Sprintf("%d more", more))
-	}
-	return fmt.Sprintf("%d differences: %s", r.Count, strings.Join(parts, "; "))
-}
-
-// Compare reads both sides and compares them. The error says that something
-// could not be read; differences are in the result.
-func Compare(ctx context.Context, q Request) (Result, error) {
-	c := &comparison{Request: q, source: sha256.New(), target: sha256.New()}
-	var err error
-	if q.Map == nil {
-		err = c.inOrder(ctx)
-	} else {
-		err = c.byMap(ctx)
-	}
-	if err != nil {
-		return Result{}, err
-	}
-	c.res.SourceDigest, c.res.TargetDigest = hex.EncodeToString(c.source.Sum(nil)), hex.EncodeToString(c.target.Sum(nil))
-	return c.res, nil
-}
-
-// comparison is a comparison under way.
+// comparison compares one partition.
 type comparison struct {
-	Request
-	source, target hash.Hash
-	buf            []byte
-	res            Result
+	*Config
+	*judge
+	hash   hasher
+	res    *Result
+	tally  *tally
+	bounds [2]int64 // target offsets from the second on are not wanted, source offsets from the first on
+	open   func(ctx context.Context, side int, from, until int64) (tape, error)
+	end    func(ctx context.Context, side int) (int64, error) // of what is committed now
+	tapes  [2]tape
+
+	mark  mark   // up to where everything is accounted for
+	trail []mark // places passed lately
+	size  int64  // records of the next range: few after a difference
+	// fresh says that nothing was compared yet, displaced that the sides stand
+	// elsewhere than the map says: then only windows tell what belongs together.
+	// What is passing may look different in a later comparison.
+	fresh, displaced, done, passing bool
+	// advanced is called with the result so far; it is final, or may not be.
+	advanced func(final bool) error
 }
 
-func (c *comparison) differ(d Difference) {
-	c.res.Count++
-	if len(c.res.Differences) < listed {
-		c.res.Differences = append(c.res.Differences, d)
-	}
-}
+// Sides, as indexes.
+const (
+	onSource = iota
+	onTarget
+)
 
-// pair compares a record with its image.
-func (c *comparison) pair(s, t record) {
-	c.res.Records++
-	c.hash(c.source, s)
-	c.hash(c.target, t)
-	if what := difference(s, t); what != "" {
-		c.differ(Difference{Kind: Changed, Source: s.offset, Target: t.offset, What: what})
-	}
-}
-
-// hash adds a record: timestamp, key, value and headers, each with its length,
-// so that no two different sequences share an encoding.
-func (c *comparison) hash(h hash.Hash, r record) {
-	b := binary.BigEndian.AppendUint64(c.buf[:0], uint64(r.timestamp))
-	b = appendBytes(appendBytes(b, r.key), r.value)
-	b = binary.AppendVarint(b, int64(len(r.headers)))
-	for _, x := range r.headers {
-		b = appendBytes(appendBytes(b, []byte(x.Key)), x.Value)
-	}
-	c.buf = b
-	h.Write(b)
-}
-
-func appendBytes(dst, x []byte) []byte {
-	if x == nil {
-		return binary.AppendVarint(dst, -1)
-	}
-	return append(binary.AppendVarint(dst, int64(len(x))), x...)
-}
-
-// difference names what differs between two records, "" if nothing does.
-func difference(s, t record) string {
-	var what []string
-	if !same(s.key, t.key) {
-		what = append(what, "key")
-	}
-	if !same(s.value, t.value) {
-		what = append(what, "value")
-	}
-	if !sameHeaders(s, t) {
-		what = append(what, "headers")
-	}
-	if s.timestamp != t.timestamp {
-		what = append(what, "timestamp")
-	}
-	return strings.Join(what, ", ")
-}
-
-func sameHeaders(s, t record) bool {
-	if len(s.headers) != len(t.headers) {
-		return false
-	}
-	for i, h := range s.headers {
-		if h.Key != t.headers[i].Key || !same(h.Value, t.headers[i].Value) {
-			return false
+// run compares up to the bounds.
+func (c *comparison) run(ctx context.Context) error {
+	defer c.close()
+	for c.size = c.Range; !c.done; {
+		sp, err := c.scan(ctx)
+		if err != nil {
+			return errors.Join(c.salvage(sp), err)
 		}
-	}
-	return true
-}
-
-// same tells null from empty.
-func same(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
-
-// inOrder compares record with record, up to the first difference.
-func (c *comparison) inOrder(ctx context.Context) error {
-	source, _, err := open(ctx, c.Source, 0, c.UpTo)
-	if err != nil {
-		return err
-	}
-	target, err := c.wholeTarget(ctx)
-	if err != nil {
-		return err
-	}
-	for c.res.Count == 0 {
-		s, more, err := source.take(ctx)
+		if sp.equal() && !c.displaced {
+			err = c.pass(sp, sp.now)
+			c.size = min(2*c.size, c.Range)
+		} else {
+			err = c.differ(ctx, sp)
+			c.size = min(c.Step, c.Range)
+		}
 		if err != nil {
 			return err
 		}
-		t, also, err := target.take(ctx)
-		switch {
-		case err != nil:
-			return err
-		case more && also:
-			c.pair(s, t)
-		case more:
-			c.differ(Difference{Kind: Missing, Source: s.offset, Target: -1})
-		case also:
-			c.differ(Difference{Kind: Extra, Source: -1, Target: t.offset})
-		default:
-			return nil
+	}
+	return c.proofs(ctx)
+}
+
+// salvage takes what was read of a span before an error.
+func (c *comparison) salvage(sp *span) error {
+	if sp.now.source == c.mark.source && sp.now.target == c.mark.target {
+		return nil
+	}
+	return c.pass(sp, sp.lastEqual())
+}
+
+// pass takes a span as equal up to a mark.
+func (c *comparison) pass(sp *span, m mark) error {
+	c.tally.span(sp, m)
+	for _, t := range sp.marks {
+		if t.records < m.records {
+			c.trail = append(c.trail, t)
 		}
+	}
+	return c.advance(m)
+}
+
+// advance moves the mark on.
+func (c *comparison) advance(m mark) error {
+	m.spared, m.notes = nil, 0
+	c.mark, c.fresh = m, false
+	for len(c.trail) > 1 && c.trail[1].records <= m.records-c.LookBack {
+		c.trail = c.trail[1:]
+	}
+	c.res.Verified.Source, c.res.Verified.Target = m.source, m.target
+	c.res.Records, c.res.Passed, c.res.Digest = m.records, m.passed, m.chains[0]
+	for side, name := range []string{"source", "target"} {
+		if c.tapes[side] != nil && c.tapes[side].stamped() {
+			c.tally.stamp(name)
+		}
+	}
+	return c.advanced(!c.passing && !c.waits())
+}
+
+// wind places both tapes.
+func (c *comparison) wind(ctx context.Context, source, target int64) error {
+	for side, from := range []int64{source, target} {
+		if c.tapes[side] != nil && (c.tapes[side].at() == from || c.tapes[side].seek(from)) {
+			continue
+		}
+		if c.tapes[side] != nil {
+			c.tapes[side].close()
+			c.tapes[side] = nil
+		}
+		t, err := c.open(ctx, side, from, c.bounds[side])
+		if err != nil {
+			return err
+		}
+		c.tapes[side] = t
 	}
 	return nil
 }
 
-// wholeTarget is a cursor over all that the target has now.
-func (c *comparison) wholeTarget(ctx context.Context) (*cursor, error) {
-	ends, err := c.Target.Client.ListOffsets(ctx, c.Target.Topic, []int32{c.Target.Partition}, cluster.Stable)
-	if err != nil {
-		return nil, fmt.Errorf("read the end of %s: %w", c.Target, err)
+func (c *comparison) close() {
+	for _, t := range c.tapes {
+		if t != nil {
+			t.close()
+		}
 	}
-	target, _, err := open(ctx, c.Target, 0, ends[c.Target.Partition])
-	return target, err
+}
+
+// scan digests a range on both sides; with an error, the part before it.
+func (c *comparison) scan(ctx context.Context) (*span, error) {
+	sp := newSpan(c.mark, c.Step)
+	if c.displaced {
+		return sp, nil
+	}
+	if err := c.wind(ctx, c.mark.source, c.mark.target); err != nil {
+		return sp, err
+	}
+	for sp.items < c.size && !c.done {
+		if err := c.step(ctx, sp); err != nil {
+			return sp.cut(), err
+		}
+		sp.at(c.tapes[onSource].at(), c.tapes[onTarget].at())
+	}
+	if c.done && !c.res.Behind {
+		sp.at(c.bounds[onSource], c.bounds[onTarget])
+	}
+	return sp, nil
+}
+
+// step takes the next batch or record of both sides, or of one.
+func (c *comparison) step(ctx context.Context, sp *span) error {
+	if took, err := c.batch(ctx, sp); took || err != nil {
+		return err
+	}
+	s, sourceMore, err := c.tapes[onSource].peek(ctx)
+	if err != nil {
+		return err
+	}
+	t, targetMore, err := c.tapes[onTarget].peek(ctx)
+	if err != nil {
+		return err
+	}
+	if !targetMore && (!sourceMore || c.Live && c.Map == nil) {
+		c.done, c.res.Behind = true, sourceMore
+		return nil
+	}
+	c.judged(sp, s, t,
+		place{s.Offset, s.Timestamp, sourceMore, s.Key == nil, c.tapes[onSource].start()},
+		place{t.Offset, t.Timestamp, targetMore, t.Key == nil, c.tapes[onTarget].start()})
+	return nil
+}
+
+// judged takes the records that belong together.
+func (c *comparison) judged(sp *span, s, t record, atSource, atTarget place) {
+	v, why := c.next(atSource, atTarget)
+	switch v {
+	case paired:
+		sp.pair(c.hash.record(s), c.hash.record(t))
+	case sourceAlone:
+		sp.alone(onSource, c.hash.record(s))
+	case targetAlone:
+		sp.alone(onTarget, c.hash.record(t))
+	case sourceSpare, targetSpare:
+		sp.spare(why)
+	case sourceHole:
+		p := c.hash.print(s)
+		f := c.finding(Loss, &p, nil)
+		sp.note(note{source: true, key: p.key, hole: &f, tombstone: p.nullValue})
+	}
+	if v != targetAlone && v != targetSpare {
+		c.seen(sp, true, s)
+		c.tapes[onSource].take()
+	}
+	if v == paired || v == targetAlone || v == targetSpare {
+		c.seen(sp, false, t)
+		c.tapes[onTarget].take()
+	}
+}
+
+// seen notes a record that a hole may wait for.
+func (c *comparison) seen(sp *span, source bool, r record) {
+	waits := c.tally.onTarget.any() || len(sp.notes) > 0
+	if source {
+		waits = c.tally.onSource.any()
+	}
+	if waits {
+		sp.note(note{source: source, key: c.hash.key(r.Key)})
+	}
+}
+
+// batch takes a batch of both sides whose bytes are equal, if that is what comes
+// next.
+func (c *comparison) batch(ctx context.Context, sp *span) (bool, error) {
+	if c.Deep || len(sp.notes) > 0 || c.waits() {
+		return false, nil
+	}
+	s, ok, err := c.tapes[onSource].whole(ctx)
+	if err != nil || !ok {
+		return false, err
+	}
+	t, ok, err := c.tapes[onTarget].whole(ctx)
+	if err != nil || !ok || !s.passedThrough(t) {
+		return false, err
+	}
+	if c.Map != nil && (!s.dense() || !c.images.whole(s.FirstOffset, t.FirstOffset, int64(s.NumRecords))) {
+		return false, nil
+	}
+	sp.batch(c.hash.d.Payload(batch.Batch(s.bytes)), int64(s.NumRecords))
+	c.tapes[onSource].takeWhole()
+	c.tapes[onTarget].takeWhole()
+	return true, nil
 }

@@ -6,24 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/snappy"
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
+	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // errCorrupt is wrapped by whatever says that bytes are no record batches.
 var errCorrupt = errors.New("corrupt record batch")
 
-// record is one record of a partition.
-type record struct {
-	offset, timestamp int64
-	key, value        []byte // nil is null
-	headers           []kmsg.Header
-}
+// record is one record of a partition: the copier's type, which makes digests
+// comparable, but read by the decoder of this file.
+type record = batch.Record
 
 // Attributes of a batch (org.apache.kafka.common.record.DefaultRecordBatch).
 const (
@@ -83,29 +76,42 @@ func (r raw) check() error {
 	return nil
 }
 
+// passedThrough says whether t stores what s stores: the same records, byte by
+// byte, so that neither has to be decompressed. Another codec, another time or
+// another count makes other records of the same bytes. LogAppendTime puts the
+// time into the header, where it may differ.
+func (r raw) passedThrough(t raw) bool {
+	return r.NumRecords == t.NumRecords && r.LastOffsetDelta == t.LastOffsetDelta && r.FirstTimestamp == t.FirstTimestamp &&
+		r.Attributes&codecBits == t.Attributes&codecBits && !r.is(logAppendTime) && !t.is(logAppendTime) &&
+		bytes.Equal(r.Records, t.Records)
+}
+
+// dense says that no offset of the batch is without a record.
+func (r raw) dense() bool { return int64(r.NumRecords) == int64(r.LastOffsetDelta)+1 }
+
 // decode returns the batch's records. LogAppendTime gives all of them the
 // batch's largest timestamp, as consumers see it.
-func (r raw) decode() ([]record, error) {
-	block, err := decompress(r.Attributes&codecBits, r.Records)
+func (r raw) decode(u *unpacker) ([]record, error) {
+	block, err := u.unpack(r.Attributes&codecBits, r.Records)
 	if err != nil {
 		return nil, fmt.Errorf("%w: offset %d: %w", errCorrupt, r.FirstOffset, err)
 	}
 	var out []record
-	for range r.NumRecords {
+	last := int32(-1)
+	for i := range r.NumRecords {
 		size, n := binary.Varint(block)
 		if n <= 0 || size < 0 || size > int64(len(block)-n) {
-			return nil, fmt.Errorf("%w: offset %d: record %d is cut short", errCorrupt, r.FirstOffset, len(out))
+			return nil, fmt.Errorf("%w: offset %d: record %d is cut short", errCorrupt, r.FirstOffset, i)
 		}
 		var k kmsg.Record
 		if err := k.ReadFrom(block[:int64(n)+size]); err != nil {
-			return nil, fmt.Errorf("%w: offset %d: record %d: %w", errCorrupt, r.FirstOffset, len(out), err)
+			return nil, fmt.Errorf("%w: offset %d: record %d: %w", errCorrupt, r.FirstOffset, i, err)
 		}
-		block = block[int64(n)+size:]
-		x := record{offset: r.FirstOffset + int64(k.OffsetDelta), timestamp: r.FirstTimestamp + k.TimestampDelta64, key: k.Key, value: k.Value, headers: k.Headers}
-		if r.is(logAppendTime) {
-			x.timestamp = r.MaxTimestamp
+		if k.OffsetDelta <= last || k.OffsetDelta > r.LastOffsetDelta {
+			return nil, fmt.Errorf("%w: offset %d: record %d has offset delta %d after %d, the last is %d", errCorrupt, r.FirstOffset, i, k.OffsetDelta, last, r.LastOffsetDelta)
 		}
-		out = append(out, x)
+		block, last = block[int64(n)+size:], k.OffsetDelta
+		out = append(out, r.record(k))
 	}
 	if len(block) > 0 {
 		return nil, fmt.Errorf("%w: offset %d: %d bytes follow the last record", errCorrupt, r.FirstOffset, len(block))
@@ -113,71 +119,14 @@ func (r raw) decode() ([]record, error) {
 	return out, nil
 }
 
-// decompress returns the records block of a batch.
-func decompress(codec int16, b []byte) ([]byte, error) {
-	switch codec {
-	case 0:
-		return b, nil
-	case 1:
-		z, err := gzip.NewReader(bytes.NewReader(b))
-		if err != nil {
-			return nil, err
-		}
-		return readAll(z)
-	case 2:
-		return unsnappy(b)
-	case 3:
-		return readAll(lz4.NewReader(bytes.NewReader(b)))
-	case 4:
-		z, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxRecords))
-		if err != nil {
-			return nil, err
-		}
-		defer z.Close()
-		return readAll(z)
+// record gives a decoded record the batch's offset and time.
+func (r raw) record(k kmsg.Record) record {
+	x := record{Offset: r.FirstOffset + int64(k.OffsetDelta), Timestamp: r.FirstTimestamp + k.TimestampDelta64, Key: k.Key, Value: k.Value}
+	if r.is(logAppendTime) {
+		x.Timestamp = r.MaxTimestamp
 	}
-	return nil, fmt.Errorf("unknown codec %d", codec)
-}
-
-func readAll(r io.Reader) ([]byte, error) {
-	out, err := io.ReadAll(io.LimitReader(r, maxRecords+1))
-	if err == nil && len(out) > maxRecords {
-		err = fmt.Errorf("decompresses to more than %d bytes", maxRecords)
+	for _, h := range k.Headers {
+		x.Headers = append(x.Headers, batch.Header{Key: h.Key, Value: h.Value})
 	}
-	return out, err
-}
-
-// unsnappy reads a raw block or the Java client's framing (xerial): a magic of
-// eight bytes, two int32 versions, then blocks of an int32 length each.
-func unsnappy(b []byte) ([]byte, error) {
-	if !bytes.HasPrefix(b, []byte("\x82SNAPPY\x00")) || len(b) < 16 {
-		return block(b)
-	}
-	var out []byte
-	for b = b[16:]; len(b) > 0; {
-		if len(b) < 4 || uint64(binary.BigEndian.Uint32(b)) > uint64(len(b)-4) {
-			return nil, errors.New("snappy: a block is cut short")
-		}
-		n := binary.BigEndian.Uint32(b)
-		part, err := block(b[4 : 4+n])
-		if err != nil {
-			return nil, err
-		}
-		if out = append(out, part...); len(out) > maxRecords {
-			return nil, fmt.Errorf("decompresses to more than %d bytes", maxRecords)
-		}
-		b = b[4+n:]
-	}
-	return out, nil
-}
-
-func block(b []byte) ([]byte, error) {
-	n, err := snappy.DecodedLen(b)
-	if err != nil {
-		return nil, err
-	}
-	if n > maxRecords || n > 64*len(b)+64 { // a copy element expands about 21 times
-		return nil, fmt.Errorf("snappy: %d bytes claim to hold %d", len(b), n)
-	}
-	return snappy.Decode(nil, b)
+	return x
 }

@@ -62,7 +62,7 @@ func TestDecodesWhatTheCopierEncodes(t *testing.T) {
 		binary.BigEndian.PutUint64(b, 700)
 		r := one(t, b)
 		require.EqualValues(t, 750, r.next())
-		got, err := r.decode()
+		got, err := r.decode(&unpacker{})
 		require.NoError(t, err, codec)
 		requireRecords(t, rs, got, 700)
 	}
@@ -73,14 +73,14 @@ func requireRecords(t testing.TB, want []batch.Record, got []record, base int64)
 	require.Equal(t, len(want), len(got))
 	for i, w := range want {
 		g := got[i]
-		require.Equal(t, w.Offset+base, g.offset)
-		require.Equal(t, w.Timestamp, g.timestamp)
-		require.Equal(t, w.Key, g.key)
-		require.Equal(t, w.Value, g.value)
-		require.Equal(t, len(w.Headers), len(g.headers))
+		require.Equal(t, w.Offset+base, g.Offset)
+		require.Equal(t, w.Timestamp, g.Timestamp)
+		require.Equal(t, w.Key, g.Key)
+		require.Equal(t, w.Value, g.Value)
+		require.Equal(t, len(w.Headers), len(g.Headers))
 		for j, h := range w.Headers {
-			require.Equal(t, h.Key, g.headers[j].Key)
-			require.Equal(t, h.Value, g.headers[j].Value)
+			require.Equal(t, h.Key, g.Headers[j].Key)
+			require.Equal(t, h.Value, g.Headers[j].Value)
 		}
 	}
 }
@@ -88,10 +88,10 @@ func requireRecords(t testing.TB, want []batch.Record, got []record, base int64)
 func TestLogAppendTimeCounts(t *testing.T) {
 	b := build(t, batch.None, records(3))
 	b[22] |= logAppendTime
-	got, err := one(t, seal(b)).decode()
+	got, err := one(t, seal(b)).decode(&unpacker{})
 	require.NoError(t, err)
 	for _, r := range got {
-		require.EqualValues(t, 1026, r.timestamp)
+		require.EqualValues(t, 1026, r.Timestamp)
 	}
 }
 
@@ -106,11 +106,11 @@ func TestXerialFraming(t *testing.T) {
 	}
 	framed := append(bytes.Clone(plain[:61]), body...)
 	framed[22] |= 2
-	got, err := one(t, seal(framed)).decode()
+	got, err := one(t, seal(framed)).decode(&unpacker{})
 	require.NoError(t, err)
 	requireRecords(t, rs, got, 0)
 	framed = framed[:len(framed)-3]
-	_, err = one(t, seal(framed)).decode()
+	_, err = one(t, seal(framed)).decode(&unpacker{})
 	require.ErrorIs(t, err, errCorrupt)
 }
 
@@ -132,7 +132,7 @@ func TestCorruptBatchesAreRefused(t *testing.T) {
 	} {
 		r, _, ok, err := split(edit(build(t, batch.None, records(5))))
 		if err == nil && ok {
-			_, err = r.decode()
+			_, err = r.decode(&unpacker{})
 		}
 		require.ErrorIs(t, err, errCorrupt, name)
 	}
@@ -165,7 +165,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || !ok {
 			return
 		}
-		got, err := r.decode()
+		got, err := r.decode(&unpacker{})
 		if err != nil {
 			return
 		}
