@@ -21,9 +21,11 @@ import (
 //	step                                         each line of the script is one of
 //	  read [#n] none | read [#n] ORDER k=v…      answers the last (or nth) ReadDirective
 //	  see ORDER k=v…                             a directive arrives: at=, epoch=, to=, open, leave, hold=, proceed, cut=0:108,1:109
-//	  joined|assigned|rebalance|lost|left SIDE … events of a member: id=, gen=, p=0,1 (partitions), topic=
+//	                                             for=GROUP of somebody else, empty without an order
+//	  joined|assigned|rebalance|lost|left SIDE … events of a member: id=, gen=, p=0,1 (partitions), topic=, lost … final
+//	  failing SIDE tries=                        requests are repeated; left SIDE failed: without an answer
 //	  refused SIDE [member] [code=]              error 23, or another
-//	  fetched SIDE p:offset…                     answers the last Fetch of a side (−1: nothing committed)
+//	  fetched SIDE p:offset… [failed]            answers the last Fetch of a side (−1: nothing committed)
 //	  confirmed SIDE gen=, committed SIDE [code=]
 //	  returned, starts p:offset…                 answer the last Call and FindStarts
 //	  closed p [next=] [abandoned]               the lane of a partition is closed
@@ -161,7 +163,9 @@ func (s *script) line(line string) {
 	case "rebalance":
 		s.member(a, group.RebalanceNeeded{Generation: a.gen()})
 	case "lost":
-		s.member(a, group.Lost{Generation: a.gen(), MemberID: a.vals["id"], Why: &group.CodeError{Op: "heartbeat", Group: "g", Code: 25}})
+		s.member(a, group.Lost{Generation: a.gen(), MemberID: a.vals["id"], Why: &group.CodeError{Op: "heartbeat", Group: "g", Code: 25}, Final: a.has("final")})
+	case "failing":
+		s.member(a, group.Retrying{Op: "join", Err: errSimNet, Tries: a.int("tries"), Next: s.now})
 	case "refused":
 		code := int16(23)
 		if c, other := a.vals["code"]; other {
@@ -170,9 +174,9 @@ func (s *script) line(line string) {
 		}
 		s.member(a, group.Refused{Why: &group.CodeError{Op: "join", Group: "g", Code: code}, Member: a.has("member")})
 	case "left":
-		s.member(a, group.Left{})
+		s.member(a, group.Left{Err: s.failure(a)})
 	case "fetched":
-		s.member(a, group.Fetched{ID: s.fetch[a.side()], Generation: a.gen(), Offsets: s.stored(a)})
+		s.member(a, group.Fetched{ID: s.fetch[a.side()], Generation: a.gen(), Offsets: s.stored(a), Err: s.failure(a)})
 	case "confirmed":
 		s.member(a, group.Confirmed{ID: s.confirm[a.side()], Lease: group.Lease{Generation: a.gen(), Sent: s.now, For: time.Second}})
 	case "committed":
@@ -210,6 +214,13 @@ func (s *script) line(line string) {
 	default:
 		s.t.Fatalf("unknown input %q", line)
 	}
+}
+
+func (s *script) failure(a args) error {
+	if a.has("failed") {
+		return errSimNet
+	}
+	return nil
 }
 
 func (s *script) topic(a args) string {
@@ -318,6 +329,12 @@ func (s *script) directive(a args) events.Directive {
 			events.OrderSource: events.PhaseOnSource, events.OrderPrepare: events.PhasePreparing, events.OrderHold: events.PhaseHolding,
 			events.OrderStage: events.PhaseCut, events.OrderTarget: events.PhaseCommitted,
 		}[a.word(0)],
+	}
+	if who, other := a.vals["for"]; other {
+		d.Addressee = events.ToGroup(who)
+	}
+	if a.has("empty") {
+		d.Group = nil
 	}
 	if a.has("released") {
 		*g = events.GroupOrder{Order: events.OrderSource, Source: "S", Open: true}
