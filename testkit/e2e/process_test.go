@@ -84,6 +84,17 @@ func (p *process) kill() {
 	p.wait(10 * time.Second)
 }
 
+// freeze stops the process where it stands, as an overloaded machine may; thaw lets it go on.
+func (p *process) freeze() {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGSTOP))
+}
+
+func (p *process) thaw() {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGCONT))
+}
+
 // stop asks the process to end and demands that it does so in order.
 func (p *process) stop() {
 	p.t.Helper()

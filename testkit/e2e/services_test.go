@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -98,6 +99,11 @@ func (b *bench) fill(cluster string, p workload.ProducerConfig) {
 
 // filling is fill for goroutines, which cannot end the test.
 func (b *bench) filling(cluster string, p workload.ProducerConfig) (err error) {
+	return b.writing(b.t.Context(), cluster, p)
+}
+
+// writing is filling until ctx ends.
+func (b *bench) writing(ctx context.Context, cluster string, p workload.ProducerConfig) (err error) {
 	journal, err := workload.OpenJournal(b.journal(p.Generator.Producer))
 	if err != nil {
 		return err
@@ -109,7 +115,7 @@ func (b *bench) filling(cluster string, p workload.ProducerConfig) (err error) {
 		return err
 	}
 	defer producer.Close()
-	return producer.Run(b.t.Context())
+	return producer.Run(ctx)
 }
 
 // entries are all journals so far. The SDK names topics as the service does; journals of records that were read from the

@@ -48,6 +48,9 @@ type ProducerConfig struct {
 	Codec string
 	// Linger is how long a batch waits for more records; 0 means 5 ms, negative not at all.
 	Linger time.Duration
+	// Age is how old records say they are when they are sent. Brokers forget producers by the age of their records, so
+	// an aged producer's own retries are not recognised after a broker has restarted.
+	Age time.Duration
 	// Transactions makes the producer transactional.
 	Transactions Transactions
 }
@@ -67,8 +70,8 @@ func (c ProducerConfig) Validate() error {
 		return err
 	}
 	switch {
-	case c.Rate < 0 || c.Count < 0 || c.Transactions.Size < 0 || c.Transactions.AbortEvery < 0:
-		return fmt.Errorf("%w: Rate, Count and the numbers of Transactions are never negative", ErrConfig)
+	case c.Rate < 0 || c.Count < 0 || c.Transactions.Size < 0 || c.Transactions.AbortEvery < 0 || c.Age < 0:
+		return fmt.Errorf("%w: Rate, Count, Age and the numbers of Transactions are never negative", ErrConfig)
 	case c.Codec != "" && !slices.Contains(Codecs(), c.Codec):
 		return fmt.Errorf("%w: Codec is %q: use one of %v", ErrConfig, c.Codec, Codecs())
 	case c.Transactions.ID == "" && (c.Transactions.Size > 0 || c.Transactions.AbortEvery > 0):
@@ -168,7 +171,7 @@ func (p *Producer) Run(ctx context.Context) error {
 func (p *Producer) runPlain(ctx context.Context, pace *pace) error {
 	life := context.WithoutCancel(ctx) // a record that was handed over is sent
 	for p.more() && pace.wait(ctx) == nil {
-		r := p.gen.Next(time.Now())
+		r := p.gen.Next(time.Now().Add(-p.cfg.Age))
 		p.sent.Add(1)
 		p.client.Produce(life, r.kgo(), func(k *kgo.Record, err error) { p.answered(r, k, err) })
 	}

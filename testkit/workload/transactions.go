@@ -54,7 +54,7 @@ func (p *Producer) fillTransaction(ctx, life context.Context, pace *pace) ([]out
 	var mu sync.Mutex
 	var outcomes []outcome
 	for n := 0; n < p.cfg.Transactions.Size && p.more() && pace.wait(ctx) == nil; n++ {
-		r := p.gen.Next(time.Now())
+		r := p.gen.Next(time.Now().Add(-p.cfg.Age))
 		p.sent.Add(1)
 		p.client.Produce(life, r.kgo(), func(k *kgo.Record, err error) {
 			mu.Lock()
