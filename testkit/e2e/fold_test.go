@@ -172,7 +172,7 @@ func (b *bench) counted(migration, what string, ok func(c fsm.Count) bool) {
 	})
 }
 
-// step waits until a step of a migration waits for a person, and approves it.
+// approve waits until a step of a migration waits for a person, and approves it.
 func (b *bench) approve(migration, step string) {
 	b.t.Helper()
 	b.until(fmt.Sprintf("%s to wait for the approval of %s", migration, step), func(v *projector.View) bool {
@@ -184,13 +184,4 @@ func (b *bench) approve(migration, step string) {
 		return awaiting && i < len(m.Plan.Steps) && m.Plan.Steps[i].Do == step
 	})
 	b.do("approve", migration, "--note", "e2e")
-}
-
-// readers waits for a phase of a group.
-func (b *bench) readers(migration, group string, p events.Phase) {
-	b.t.Helper()
-	b.until(fmt.Sprintf("the readers %s to be %s", group, p), func(v *projector.View) bool {
-		g, ok := v.Group(migration, group)
-		return ok && g.Readers == p
-	})
 }

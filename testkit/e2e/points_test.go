@@ -26,9 +26,11 @@ func crashPoints() []events.Type {
 // unreached are the types that an orchestrator writes and that neither a happy nor an aborted migration has, with the reason.
 func unreached() map[events.Type]string {
 	return map[events.Type]string{
-		"Checkpoint":  "every thousandth event: audits have it, no state depends on it",
-		"CopyStopped": "a finding of the workers: the source has lost or changed what is to be copied",
-		"CopyFailed":  "an effect that cannot be done: a person has to act first",
+		"Checkpoint":      "every thousandth event: audits have it, no state depends on it",
+		"CopyStopped":     "a finding of the workers: the source has lost or changed what is to be copied",
+		"PartitionsAdded": "a finding of the workers: the source's owner has added partitions",
+		"TargetDeleted":   "a copy that a person lets begin anew",
+		"CopyFailed":      "an effect that cannot be done: a person has to act first",
 	}
 }
 

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,49 +69,76 @@ func (b *bench) login(way, user, password string) {
 	b.configure()
 }
 
-// privileges are the least that `portage doctor` says portage needs on each cluster, the target being the control cluster.
-func privileges() map[string][]realkafka.ACL {
-	type on struct {
-		kind     kmsg.ACLResourceType
-		name     string
-		prefixed bool
-		may      []kmsg.ACLOperation
+// checkup is what `portage doctor -o json` prints.
+type checkup struct {
+	Clusters []struct {
+		Cluster, Problem string
+		Rights           []struct {
+			Resource, Result string
+			Missing          []string
+		}
 	}
-	const (
-		describe, configs, read, write = kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs, kmsg.ACLOperationRead, kmsg.ACLOperationWrite
-		create, alter, remove          = kmsg.ACLOperationCreate, kmsg.ACLOperationAlterConfigs, kmsg.ACLOperationDelete
-	)
-	topic, group, cluster := kmsg.ACLResourceTypeTopic, kmsg.ACLResourceTypeGroup, kmsg.ACLResourceTypeCluster
-	type ops = []kmsg.ACLOperation
-	all := map[string][]on{
-		source: {
-			{cluster, "kafka-cluster", false, ops{describe, configs}},
-			{topic, "over-", true, ops{describe, configs, read}},
-		},
-		target: {
-			{cluster, "kafka-cluster", false, ops{describe, configs, kmsg.ACLOperationIdempotentWrite, create}},
-			{topic, "over-", true, ops{describe, configs, alter, create, read, write, remove}},
-			{topic, "portage.", true, ops{kmsg.ACLOperationAll}},
-			{group, "portage-", true, ops{describe, read}},
-		},
+	Privileges []struct {
+		On, Resource, Prefix string
+		Operations           []string
 	}
-	out := map[string][]realkafka.ACL{}
-	for name, list := range all {
-		for _, p := range list {
-			for _, op := range p.may {
-				out[name] = append(out[name], realkafka.ACL{User: "portage", Operation: op, Resource: p.kind, Name: p.name, Prefixed: p.prefixed})
+}
+
+// doctor runs `portage doctor`, whatever it comes to.
+func (b *bench) doctor(code int, args ...string) (found checkup) {
+	b.t.Helper()
+	r := b.portage(append([]string{"doctor", "-o", "json"}, args...)...)
+	require.Equal(b.t, code, r.code, "%s%s", r.out, r.err)
+	require.NoError(b.t, json.Unmarshal([]byte(r.out), &found), r.out)
+	return found
+}
+
+// lacks is what is missing of a resource.
+func (c checkup) lacks(cluster, resource string) []string {
+	for _, d := range c.Clusters {
+		for _, r := range d.Rights {
+			if d.Cluster == cluster && r.Resource == resource {
+				return r.Missing
 			}
 		}
 	}
-	return out
+	return []string{"a test of it"}
+}
+
+// least are the privileges that `portage doctor` lists for a cluster, the target being the control cluster; what moves is
+// called over-SOMETHING.
+func (c checkup) least(t *testing.T, cluster string) (acls []realkafka.ACL) {
+	t.Helper()
+	roles := map[string][]string{source: {"every cluster", "source"}, target: {"every cluster", "target", "control"}}
+	for _, p := range c.Privileges {
+		if !slices.Contains(roles[cluster], p.On) {
+			continue
+		}
+		kind, err := kmsg.ParseACLResourceType(p.Resource)
+		require.NoError(t, err)
+		acl := realkafka.ACL{User: "portage", Resource: kind, Name: p.Prefix, Prefixed: true}
+		switch {
+		case kind == kmsg.ACLResourceTypeCluster:
+			acl.Name, acl.Prefixed = "kafka-cluster", false
+		case p.Prefix == "":
+			acl.Name = "over-"
+		}
+		for _, o := range p.Operations {
+			acl.Operation, err = kmsg.ParseACLOperation(o)
+			require.NoError(t, err)
+			acls = append(acls, acl)
+		}
+	}
+	return acls
 }
 
 // TestRealAuth copies a topic over each way to log in, with no more rights than `portage doctor` says are needed, and shows
 // what portage says about wrong credentials and missing rights.
 func TestRealAuth(t *testing.T) {
 	b := realBench(t, guarded(), guarded())
+	listed := b.doctor(failed) // the control topics are not there yet
 	for _, k := range b.kafka {
-		for _, a := range privileges()[k.Name()] {
+		for _, a := range listed.least(t, k.Name()) {
 			require.NoError(t, k.CreateACL(t.Context(), a))
 		}
 	}
@@ -127,7 +156,7 @@ func TestRealAuth(t *testing.T) {
 	b.refuse(permission, []string{"wrong user name or password", `"portage"`, "source", "target"}, "doctor")
 	b.refuse(permission, []string{"wrong user name or password"}, "serve")
 	b.login(scram, "intern", "")
-	b.refuse(permission, []string{"AUTHORIZATION_FAILED"}, "doctor")
+	b.refuse(permission, []string{"AUTHORIZATION_FAILED", "missing Describe"}, "doctor")
 	b.refuse(permission, []string{"AUTHORIZATION_FAILED"}, "serve")
 	b.login(mtls, "intern", "")
 	b.refuse(permission, []string{"AUTHORIZATION_FAILED"}, "serve")
@@ -142,8 +171,13 @@ func (b *bench) copyOver(way string) oracle.Topic {
 	name := "over-" + strings.ToLower(way)
 	b.topic(source, name, 3, nil)
 	b.fill(source, workload.ProducerConfig{Generator: workload.GeneratorConfig{Producer: name, Topics: []string{name}, Keys: 20, Headers: 1}, Count: 500, Codec: "lz4"})
-	b.do("doctor")
-	b.do("create", "-f", b.plan(way, []string{name}, nil, "quiet: 1s"))
+	plan := b.plan(way, []string{name}, nil, "quiet: 1s")
+	for _, d := range b.doctor(done, "-f", plan).Clusters {
+		for _, r := range d.Rights {
+			require.Contains(b.t, []string{"allowed", "creatable"}, r.Result, "%s: %s", d.Cluster, r.Resource)
+		}
+	}
+	b.do("create", "-f", plan)
 	b.do("start", way)
 	serve := b.serve("")
 	b.counted(way, "its topic synced", func(c fsm.Count) bool { return c.Synced == 1 })
@@ -159,7 +193,9 @@ func (b *bench) forbid() *process {
 	b.fill(source, workload.ProducerConfig{Generator: workload.GeneratorConfig{Producer: "secret", Topics: []string{"over-there"}, Keys: 2}, Count: 10})
 	require.NoError(b.t, b.kafka[0].CreateACL(b.t.Context(), realkafka.ACL{
 		User: "portage", Deny: true, Operation: kmsg.ACLOperationRead, Resource: kmsg.ACLResourceTypeTopic, Name: "over-there"}))
-	b.do("create", "-f", b.plan("secret", []string{"over-there"}, nil, "quiet: 1s"))
+	plan := b.plan("secret", []string{"over-there"}, nil, "quiet: 1s")
+	require.Equal(b.t, []string{"Read"}, b.doctor(permission, "-f", plan).lacks(source, "topic over-there"))
+	b.do("create", "-f", plan)
 	b.do("start", "secret")
 	serve := b.serve("")
 	// It reads the configuration once, at the start; the tests that follow change it.

@@ -30,7 +30,7 @@ func badPlans() []badPlan {
 		{"other partitions on the target", head + "topics:\n  - name: orders\n  - name: narrow\n", 6, []string{`"narrow" has 1 partitions on target and 3 on source`, "target_name"}},
 		{"records on the target", head + "topics:\n  - {name: orders, target_name: taken}\n", 5, []string{`"taken" exists on target and is not empty`, "target_name"}},
 		{"unknown key", head + "topics: [{name: orders}]\npolcy: {quiet: 1s}\n", 5, []string{"polcy: unknown key", "mend its spelling"}},
-		{"unknown cluster", "migration: bad\nsource: source\ntargets: [trget]\ntopics: [{name: orders}]\n", 3, []string{`"trget" is not in`, "mirror source target"}},
+		{"unknown cluster", "migration: bad\nsource: source\ntargets: [trget]\ntopics: [{name: orders}]\n", 3, []string{`"trget" is not in`, "mirror, source, target", `did you mean "target"?`}},
 		{"a group that nobody knows", head + "topics: [{name: orders}]\ngroups: [billling]\n", 5, []string{`"billling" has neither members nor committed offsets`, "mend its name"}},
 	}
 }
