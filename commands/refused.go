@@ -44,7 +44,8 @@ func typedAs(t events.Type, migration string, stream events.Stream) string {
 	verbs := map[events.Type]string{
 		(events.StartRequested{}).EventType(): "start", (events.PauseRequested{}).EventType(): "pause", (events.ResumeRequested{}).EventType(): "resume",
 		(events.Approved{}).EventType(): "approve", (events.CompleteRequested{}).EventType(): "complete", (events.CancelRequested{}).EventType(): "cancel",
-		(events.RetryRequested{}).EventType(): "retry", (events.AbortRequested{}).EventType(): "abort", (events.SwitchRequested{}).EventType(): "switch",
+		(events.RetryRequested{}).EventType(): "retry", (events.RecopyRequested{}).EventType(): "recopy", (events.LossAccepted{}).EventType(): "accept-loss",
+		(events.AbortRequested{}).EventType(): "abort", (events.SwitchRequested{}).EventType(): "switch",
 	}
 	verb, ok := verbs[t]
 	name := word(stream.Name())
@@ -54,6 +55,8 @@ func typedAs(t events.Type, migration string, stream events.Stream) string {
 		return string(t)
 	case stream == events.MigrationStream:
 		return fmt.Sprintf("portage %s %s", verb, migration)
+	case verb == "accept-loss":
+		return fmt.Sprintf("portage accept-loss %s %s PARTITION --reason WHY", migration, name)
 	case verb == "abort" && ofTopic:
 		return fmt.Sprintf("portage abort %s --topic %s", migration, name)
 	case verb == "abort":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/events/log"
@@ -99,13 +100,13 @@ func StandingOf(view *projector.View, migration string, stream events.Stream) (f
 
 // possible tries the commands that a person could send to the stream.
 func (c *Commands) possible(view *projector.View, migration string, stream events.Stream) (out []events.Type) {
-	for _, body := range candidates(view, migration, stream.Kind()) {
+	for _, body := range candidates(view, migration, stream) {
 		e, err := c.event(view, migration, stream, body)
 		if err != nil {
 			continue
 		}
 		tried, err := view.Try(e)
-		if err == nil && tried[0].Note.Verdict == fsm.Accepted {
+		if err == nil && tried[0].Note.Verdict == fsm.Accepted && !slices.Contains(out, e.Type) {
 			out = append(out, e.Type)
 		}
 	}
@@ -113,8 +114,8 @@ func (c *Commands) possible(view *projector.View, migration string, stream event
 }
 
 // candidates are the commands that a person sends by hand to a kind of stream.
-func candidates(view *projector.View, migration string, k events.StreamKind) []events.Body {
-	switch k {
+func candidates(view *projector.View, migration string, stream events.Stream) []events.Body {
+	switch stream.Kind() {
 	case events.OfMigration:
 		list := []events.Body{events.StartRequested{}, events.PauseRequested{}, events.ResumeRequested{}}
 		if m, ok := view.Migration(migration); ok {
@@ -124,10 +125,14 @@ func candidates(view *projector.View, migration string, k events.StreamKind) []e
 		}
 		return append(list, events.CompleteRequested{}, events.CancelRequested{})
 	case events.OfTopic:
-		return []events.Body{
-			events.SwitchRequested{To: events.RouteTarget, Level: events.LevelRestart}, events.RetryRequested{},
-			events.AbortRequested{Code: "operator", Reason: "tried"},
+		list := []events.Body{events.SwitchRequested{To: events.RouteTarget, Level: events.LevelRestart}, events.RetryRequested{}}
+		if t, ok := view.Topic(migration, stream.Name()); ok && t.Copy == events.PhaseStopped {
+			list = append(list, events.RecopyRequested{})
+			for _, s := range append([]fsm.Stop{*t.Stop}, t.MoreStops...) {
+				list = append(list, events.LossAccepted{Lost: events.Interval{Partition: s.Partition, From: s.From, To: s.To}, Reason: "tried"})
+			}
 		}
+		return append(list, events.AbortRequested{Code: "operator", Reason: "tried"})
 	case events.OfGroup:
 		return []events.Body{events.SwitchRequested{To: events.RouteTarget}, events.AbortRequested{Code: "operator", Reason: "tried"}}
 	}

@@ -66,6 +66,10 @@ func TestRefusedExplains(t *testing.T) {
 		synced(w)
 		w.said(orders, events.CopyStopped{Partition: 1, Code: "failed", Reason: "disk"})
 	}
+	gone := func(w *world) {
+		synced(w)
+		w.said(orders, events.CopyStopped{Partition: 1, Code: "out-of-range", From: 3, To: 8, Reason: "retention"}, events.CopyStopped{Partition: 0, Code: "out-of-range", From: 3, To: 8, Reason: "retention"})
+	}
 	cancelled := func(w *world) {
 		w.said(events.MigrationStream, events.CancelRequested{})
 		w.said(orders, events.TopicReleased{})
@@ -86,7 +90,8 @@ func TestRefusedExplains(t *testing.T) {
 		"approve less than nothing": {running, events.MigrationStream, events.Approved{Step: -1}, "bad-body: field body: step: want an index of the step list from 0, have -1", []events.Type{"PauseRequested", "CancelRequested"}},
 		"retry what runs":           {synced, orders, events.RetryRequested{}, "topic/orders is synced, RetryRequested needs stopped", nil},
 		"writers before readers":    {synced, orders, events.SwitchRequested{To: "target", Level: "restart"}, "groups billing still read the source: switch their readers first", nil},
-		"switch a stopped topic":    {stopped, orders, events.SwitchRequested{To: "target", Level: "restart"}, "the copy is stopped: writers move when it is synced", []events.Type{"RetryRequested"}},
+		"switch a stopped topic":    {stopped, orders, events.SwitchRequested{To: "target", Level: "restart"}, "the copy is stopped: writers move when it is synced", []events.Type{"RetryRequested", "RecopyRequested"}},
+		"switch what has lost some": {gone, orders, events.SwitchRequested{To: "target", Level: "restart"}, "the copy is stopped: writers move when it is synced", []events.Type{"RetryRequested", "RecopyRequested", "LossAccepted"}},
 		"switch readers twice":      {switching, billing, events.SwitchRequested{To: "target"}, "group/billing is preparing, SwitchRequested needs on_source", []events.Type{"AbortRequested"}},
 		"switch without a guard":    {synced, billing, events.SwitchRequested{To: "target"}, "the guard does not hold the group on the target yet: wait for it", nil},
 		"abort nothing":             {synced, billing, events.AbortRequested{Code: "operator", Reason: "r"}, "no switch attempt was begun yet: there is nothing to abort", nil},
@@ -121,8 +126,8 @@ func TestRefusedReads(t *testing.T) {
 			Type: "SwitchRequested", Stream: billing, Reason: "no", Possible: []events.Type{"SwitchRequested", "AbortRequested"}},
 		"StartRequested on migration is refused: no (possible now: portage pause m, portage approve m)": {
 			Type: "StartRequested", Stream: events.MigrationStream, Reason: "no", Possible: []events.Type{"PauseRequested", "Approved"}},
-		"SwitchRequested on topic/orders is refused: no (possible now: portage retry m orders)": {
-			Type: "SwitchRequested", Stream: orders, Reason: "no", Possible: []events.Type{"RetryRequested"}},
+		"SwitchRequested on topic/orders is refused: no (possible now: portage retry m orders, portage recopy m orders, portage accept-loss m orders PARTITION --reason WHY)": {
+			Type: "SwitchRequested", Stream: orders, Reason: "no", Possible: []events.Type{"RetryRequested", "RecopyRequested", "LossAccepted"}},
 		"AbortRequested on group/it's mine is refused: no (possible now: portage switch readers m 'it'\\''s mine')": {
 			Type: "AbortRequested", Stream: "group/it's mine", Reason: "no", Possible: []events.Type{"SwitchRequested"}},
 		"CutTaken on group/billing is refused: no (possible now: Staged)": {

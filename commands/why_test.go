@@ -53,10 +53,10 @@ func TestWhy(t *testing.T) {
 	stage(orders, events.CopyStarted{}, "portage: topic/orders waits for the target topic")
 	stage(orders, events.TargetCreated{TopicID: "bb", Created: true}, "the workers: topic/orders waits for the copy to reach the source's end")
 	stage(orders, events.CopyStopped{Partition: 1, Code: "out-of-range", From: 3, To: 8, Reason: "retention"},
-		"a person: topic/orders waits for a retry: the copy stopped, out-of-range, partition 1, offsets 3 to 7: retention → portage retry m orders")
+		"a person: topic/orders waits for a decision on records that cannot be copied: the copy stopped, out-of-range, partition 1, offsets 3 to 7: retention → portage accept-loss m orders 1 --reason WHY")
 	stage(orders, events.CopyStopped{Partition: 0, Code: "foreign-writer", From: 5, To: 5, Reason: "producer 9"},
-		"a person: topic/orders waits for a retry: the copy stopped, out-of-range, partition 1, offsets 3 to 7: retention → portage retry m orders",
-		"a person: topic/orders waits for a retry: the copy stopped, foreign-writer, partition 0 at offset 5: producer 9 → portage retry m orders")
+		"a person: topic/orders waits for a decision on records that cannot be copied: the copy stopped, out-of-range, partition 1, offsets 3 to 7: retention → portage accept-loss m orders 1 --reason WHY",
+		"a person: topic/orders waits for a copy from the beginning: the copy stopped, foreign-writer, partition 0 at offset 5: producer 9 → portage recopy m orders")
 	w.said(orders, events.RetryRequested{}, events.TargetCreated{TopicID: "bb", Created: true}, events.CopyFailed{Effect: "describe orders", Reason: "no rights"})
 	require.Equal(t, []string{"a person: topic/orders waits for a retry: the copy stopped, failed: describe orders: no rights → portage retry m orders"}, w.why())
 	w.said(orders, events.RetryRequested{}, events.TargetCreated{TopicID: "bb", Created: true})
@@ -108,6 +108,14 @@ func TestWhy(t *testing.T) {
 	stage(orders, events.PartitionVerified{Partition: 0, UpTo: 20, Digest: "d"}, "the workers: topic/orders waits for the comparison of both sides: 1 of 2 partitions are done")
 	stage(orders, events.PartitionVerified{Partition: 1, UpTo: 20, Digest: "d"}, "portage: topic/orders waits for the real settings on the target")
 	stage(orders, events.TopicFinished{})
+}
+
+// TestWhyWhileCopiedAnew: the old copy has to go first.
+func TestWhyWhileCopiedAnew(t *testing.T) {
+	w := created(t)
+	w.said(events.MigrationStream, events.StartRequested{})
+	w.said(orders, events.CopyStarted{}, events.TargetCreated{TopicID: "bb", Created: true}, events.RecopyRequested{})
+	require.Contains(t, w.why(), "portage: topic/orders waits for the target topic to be deleted, to be copied anew")
 }
 
 // TestWhyInAPause: of what stands still, only the end of the pause is waited for.

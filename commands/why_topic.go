@@ -29,14 +29,16 @@ func whyTopic(m *fsm.Migration, t *fsm.Topic) []Blocker {
 func whyCopy(l *list, m *fsm.Migration, t *fsm.Topic) {
 	switch t.Copy {
 	case events.PhaseStopped:
-		do := typedAs((events.RetryRequested{}).EventType(), m.Name, l.stream)
 		for _, s := range append([]fsm.Stop{*t.Stop}, t.MoreStops...) {
-			l.add(Person, do, "a retry: the copy stopped, %s", stopped(s))
+			what, do := wayOn(m, t, s)
+			l.add(Person, do, "%s: the copy stopped, %s", what, stopped(s))
 		}
 	case events.PhasePlanned:
 		if m.Phase == events.PhaseRunning {
 			l.add(Portage, "", "its copy to begin")
 		}
+	case events.PhaseClearing:
+		l.add(Portage, "", "the target topic to be deleted, to be copied anew")
 	case events.PhaseCreating:
 		l.add(Portage, "", "the target topic")
 	case events.PhaseCopying:
@@ -48,6 +50,20 @@ func whyCopy(l *list, m *fsm.Migration, t *fsm.Topic) {
 			whyFinish(l, t)
 		}
 	}
+}
+
+// wayOn is what lets a stopped partition go on, and the command for it. Where
+// records are gone, or cannot be copied, retrying mends nothing; where the sides
+// contradict each other, the copy is doubtful as a whole.
+func wayOn(m *fsm.Migration, t *fsm.Topic, s fsm.Stop) (what, do string) {
+	stream := events.TopicStream(t.Topic)
+	switch s.Code {
+	case "out-of-range", "refused-batch":
+		return "a decision on records that cannot be copied", fmt.Sprintf("portage accept-loss %s %s %d --reason WHY", m.Name, t.Topic, s.Partition)
+	case "foreign-writer", "diverged":
+		return "a copy from the beginning", typedAs((events.RecopyRequested{}).EventType(), m.Name, stream)
+	}
+	return "a retry", typedAs((events.RetryRequested{}).EventType(), m.Name, stream)
 }
 
 func stopped(s fsm.Stop) string {
