@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/portage-kafka/portage/cluster/auth"
 	"github.com/portage-kafka/portage/cluster/auth/authtest"
@@ -236,4 +237,47 @@ func state(t *testing.T, p authtest.Pair) tls.ConnectionState {
 	pair, err := tls.X509KeyPair([]byte(p.Cert), []byte(p.Key))
 	require.NoError(t, err)
 	return tls.ConnectionState{PeerCertificates: []*x509.Certificate{pair.Leaf}}
+}
+
+// TestCertificatesAreReadForEveryConnection: what replaces the files counts from the next connection on.
+func TestCertificatesAreReadForEveryConnection(t *testing.T) {
+	ca := authtest.NewAuthority(t)
+	cert, key := authtest.File(t, "cert.pem", ""), authtest.File(t, "key.pem", "")
+	c := auth.TLS{Cert: cert, Key: auth.Secret("file:" + key)}
+	_, err := c.Client(t.Context(), "broker-1")
+	require.ErrorContains(t, err, "is not PEM", "an empty file is an error in the end")
+	_, err = c.Expires(t.Context())
+	require.ErrorContains(t, err, "is not PEM")
+	for days := 1; days <= 2; days++ {
+		end := time.Now().AddDate(0, 0, days).Truncate(time.Second)
+		pair := ca.IssueUntil(t, end, "client")
+		require.NoError(t, os.WriteFile(cert, []byte(pair.Cert), 0o600))
+		require.NoError(t, os.WriteFile(key, []byte(pair.Key), 0o600))
+		cfg, err := c.Client(t.Context(), "broker-1")
+		require.NoError(t, err)
+		require.True(t, end.Equal(cfg.Certificates[0].Leaf.NotAfter))
+		at, err := c.Expires(t.Context())
+		require.NoError(t, err)
+		require.True(t, end.Equal(at))
+	}
+	at, err := (&auth.TLS{}).Expires(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, at, "nothing to expire")
+}
+
+// TestByReference: what may be replaced while portage runs, and what stays until it is started anew.
+func TestByReference(t *testing.T) {
+	pair := authtest.NewAuthority(t).Issue(t, "client")
+	for _, c := range []auth.TLS{{CA: "/ca.pem"}, {Cert: "/both.pem"}, {Cert: pair.Cert, Key: "/key.pem"}, {Cert: pair.Cert, Key: "env:KEY"}} {
+		require.True(t, c.ByReference(), "%v", c)
+	}
+	for _, c := range []auth.TLS{{}, {CA: pair.Cert}, {Cert: pair.Cert, Key: auth.Secret(pair.Key)}} {
+		require.False(t, c.ByReference(), "%v", c)
+	}
+	for _, s := range []auth.SASL{{Mechanism: auth.Plain, Password: "file:/pw"}, {Mechanism: auth.OAuthBearer, Token: "command:token"}, {Mechanism: auth.MSKIAM, Login: named(auth.MSKIAM)}} {
+		require.True(t, s.ByReference(), "%v", s)
+	}
+	for _, s := range []auth.SASL{{Mechanism: auth.Plain, Password: "pw"}, {Mechanism: auth.OAuthBearer, Token: "t"}, {Mechanism: auth.Plain, Password: "literal:env:X"}} {
+		require.False(t, s.ByReference(), "%v", s)
+	}
 }

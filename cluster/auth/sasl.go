@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
@@ -123,6 +124,19 @@ func (s *SASL) Client() sasl.Mechanism {
 	return mechanism{*s}
 }
 
+// ByReference says whether what proves the identity is kept elsewhere and may be replaced while portage runs.
+func (s *SASL) ByReference() bool {
+	return s.Login != nil || s.secret().IsReference()
+}
+
+// secret is what proves the identity.
+func (s *SASL) secret() Secret {
+	if s.Name() == OAuthBearer {
+		return s.Token
+	}
+	return s.Password
+}
+
 // mechanism is a sasl.Mechanism that reads its secret when a connection starts.
 type mechanism struct{ SASL }
 
@@ -139,11 +153,7 @@ func (m mechanism) Start(ctx context.Context) (sasl.StateMachine, []byte, error)
 }
 
 func (m mechanism) resolve(ctx context.Context) (sasl.Mechanism, error) {
-	secret := m.Password
-	if m.Name() == OAuthBearer {
-		secret = m.Token
-	}
-	value, err := secret.Resolve(ctx)
+	value, err := m.secret().Resolve(ctx)
 	if err != nil {
 		return nil, &SecretError{err}
 	}
@@ -155,10 +165,13 @@ func (m mechanism) resolve(ctx context.Context) (sasl.Mechanism, error) {
 	case Scram512:
 		return scram.Mechanism(scram.SHA512, m.Username, value)
 	}
+	if err := fresh(m.Token, value, time.Now()); err != nil {
+		return nil, &SecretError{err}
+	}
 	return bearer{token: value, extensions: m.Extensions}, nil
 }
 
-// SecretError says that a secret could not be read, so the broker was never asked.
+// SecretError says that a secret could not be read, or is over, so the broker was never asked.
 type SecretError struct{ Err error }
 
 // Error is error.

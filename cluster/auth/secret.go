@@ -43,8 +43,17 @@ func Literal(value string) Secret {
 // ErrNoSecret says that a reference leads to nothing.
 var ErrNoSecret = errors.New("the secret is empty")
 
-// Resolve returns the secret itself. A command is killed when ctx ends.
+// Resolve returns the secret itself, as it is now. A command is killed when ctx ends; a file that is absent or empty is
+// looked at again for a moment, since it may be in the course of being replaced.
 func (s Secret) Resolve(ctx context.Context) (string, error) {
+	if scheme, _ := s.split(); scheme != schemeFile {
+		return s.once(ctx)
+	}
+	return patiently(ctx, func() (string, error) { return s.once(ctx) })
+}
+
+// once is Resolve without the patience.
+func (s Secret) once(ctx context.Context) (string, error) {
 	value, err := s.read(ctx)
 	if err != nil {
 		return "", fmt.Errorf("read secret %s: %w", s, err)

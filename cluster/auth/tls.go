@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 )
 
 // TLS secures connections. The zero value uses the system's CAs and no client certificate. Files are read again for
@@ -36,12 +37,37 @@ func (t *TLS) Validate() error {
 	if t.Key != "" && t.Cert == "" {
 		return errors.New("tls.key is set without tls.cert: set both for mutual TLS, or none")
 	}
-	_, err := t.Client(context.Background(), "localhost")
+	_, err := t.load(context.Background(), "localhost")
 	return err
 }
 
-// Client returns the configuration for one connection to host.
+// Client returns the configuration for one connection to host, from what the files hold now. A certificate and a key that
+// do not match, or a file that is absent, are looked at again for a moment: they may be in the course of being replaced.
 func (t *TLS) Client(ctx context.Context, host string) (*tls.Config, error) {
+	return patiently(ctx, func() (*tls.Config, error) { return t.load(ctx, host) })
+}
+
+// Expires is when the client certificate ends that a connection would show now; zero without one.
+func (t *TLS) Expires(ctx context.Context) (time.Time, error) {
+	if t.Cert == "" {
+		return time.Time{}, nil
+	}
+	pair, err := patiently(ctx, func() (tls.Certificate, error) { return t.pair(ctx) })
+	if err != nil {
+		return time.Time{}, err
+	}
+	return pair.Leaf.NotAfter, nil
+}
+
+// ByReference says whether certificates or keys are in files, which may be replaced while portage runs.
+func (t *TLS) ByReference() bool {
+	return isFile(t.CA) || isFile(t.Cert) || t.Key.IsReference() || isFile(string(t.Key))
+}
+
+func isFile(value string) bool { return value != "" && !strings.Contains(value, pemMark) }
+
+// load is Client without the patience.
+func (t *TLS) load(ctx context.Context, host string) (*tls.Config, error) {
 	cfg := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	if t.ServerName != "" {
 		cfg.ServerName = t.ServerName
@@ -125,7 +151,7 @@ func (t *TLS) keyText(ctx context.Context) ([]byte, error) {
 		_, value := t.Key.split()
 		return pemText("tls.key", value)
 	}
-	text, err := t.Key.Resolve(ctx)
+	text, err := t.Key.once(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("tls.key: %w", err)
 	}

@@ -43,13 +43,19 @@ func NewAuthority(t testing.TB) *Authority {
 	return &Authority{PEM: encode("CERTIFICATE", der), cert: cert, key: key}
 }
 
-// Issue signs a certificate for the given host names and addresses; the first is its common name.
+// Issue signs a certificate for the given host names and addresses; the first is its common name. It is valid for an hour.
 func (a *Authority) Issue(t testing.TB, hosts ...string) Pair {
+	t.Helper()
+	return a.IssueUntil(t, time.Now().Add(time.Hour), hosts...)
+}
+
+// IssueUntil is Issue with another end, to the second.
+func (a *Authority) IssueUntil(t testing.TB, end time.Time, hosts ...string) Pair {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: hosts[0]},
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: end,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
