@@ -16,6 +16,8 @@ type Client struct {
 	id   string
 	cfg  Config
 	wire *wire.Transport
+	// opened says that our credentials were good once; it is set before anybody has the client.
+	opened bool
 
 	mu           sync.Mutex
 	brokers      map[int32]Broker
@@ -46,7 +48,7 @@ func (c *Client) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.id = deref(resp.ClusterID)
+	c.id, c.opened = deref(resp.ClusterID), true
 	return nil
 }
 
@@ -56,7 +58,7 @@ func newClient(name string, cfg Config) *Client {
 		brokers: map[int32]Broker{}, leaders: map[string]Topic{}, coordinators: map[string]int32{},
 	}
 	w := wire.Config{
-		Bootstrap: cfg.Bootstrap, ClientID: cfg.ClientID, Dial: cfg.Dial,
+		Bootstrap: cfg.Bootstrap, ClientID: cfg.ClientID, Dial: leased(cfg.Dial, cfg.TLS),
 		DialTimeout: cfg.DialTimeout, IdleTimeout: cfg.IdleTimeout, Refresh: cfg.BrokerRefresh,
 	}
 	if cfg.TLS != nil {

@@ -16,6 +16,13 @@
 // name, and what to check. Code, Retriable and Uncertain are the three questions that programs ask; sentinels (ErrTopicExists,
 // ErrUnauthorized …) work with errors.Is.
 //
+// # Rotation
+//
+// Passwords, tokens, certificates and keys that are given by reference are read anew for every connection. A connection
+// gives way to another before its login ends (KIP-368) or its client certificate does, never during a request; a token that
+// is over is not sent. So whoever keeps the files up to date need not restart anything. When brokers refuse what a client was
+// opened with, it counts as Retriable if it is kept by reference: one side knows of a rotation before the other.
+//
 // # What is retried
 //
 // A connection that had died before anything was sent on it is replaced silently. Read-only requests are sent once more

@@ -44,6 +44,8 @@ type Error struct {
 	Message  string // the broker's own explanation, often empty
 	Hint     string // what to check; often empty
 	Err      error  // the cause, when there is no code
+
+	rotating bool // see Client.rotating
 }
 
 // Error puts it all in one line.
@@ -148,9 +150,14 @@ func Code(err error) (int16, bool) {
 	return 0, false
 }
 
-// Retriable says whether the same call may succeed later without anyone changing anything. It does not say that
-// repeating it is harmless: see Uncertain.
+// Retriable says whether the same call may succeed later without anyone changing anything here. Credentials and
+// certificates that a client was opened with and that are kept by reference count as such: when brokers refuse them they are
+// being rotated. It does not say that repeating the call is harmless: see Uncertain.
 func Retriable(err error) bool {
+	var e *Error
+	if errors.As(err, &e) && e.rotating {
+		return true
+	}
 	if err == nil || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, ErrAuthentication) || errors.Is(err, wire.ErrNotKafka) {
 		return false
 	}

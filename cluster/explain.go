@@ -69,8 +69,23 @@ func (c *Client) wrap(err error, f failure) error {
 	if errors.As(err, &login) && login.Code != 0 {
 		e.API, e.Code, e.Message = "login", login.Code, login.Message
 	}
-	e.Hint = c.hintForFailure(err)
+	e.Hint, e.rotating = c.hintForFailure(err), c.rotating(err)
 	return e
+}
+
+// rotating says that what a broker refuses was good when the client was opened, and is read anew for each connection: it
+// is being replaced, on one side before the other.
+func (c *Client) rotating(err error) bool {
+	var dial *wire.DialError
+	switch {
+	case !c.opened:
+		return false
+	case refusedCredentials(err):
+		return c.cfg.SASL != nil && c.cfg.SASL.ByReference()
+	case errors.As(err, &dial) && badCertificate(dial):
+		return c.cfg.TLS != nil && c.cfg.TLS.ByReference()
+	}
+	return false
 }
 
 // brokerName shows a broker with its address; any broker by the bootstrap list.
@@ -121,7 +136,7 @@ func (c *Client) hintForFailure(err error) string {
 	case errors.As(err, &version) && !version.Offered && version.API == metadataKey:
 		return "is this a controller's port? Use the brokers'"
 	case errors.As(err, &secret):
-		return c.hintForSecret()
+		return c.hintForSecret(err)
 	case refusedCredentials(err):
 		return c.hintForLogin(err)
 	case errors.As(err, &dial) && dial.Stage == "connect":
@@ -138,9 +153,10 @@ func (c *Client) hintForFailure(err error) string {
 	return ""
 }
 
-// hintForSecret: a login of its own knows better than we what is wrong with it.
-func (c *Client) hintForSecret() string {
-	if c.cfg.SASL != nil && c.cfg.SASL.Login != nil {
+// hintForSecret: a login of its own, and a token that is over, say better themselves what to do.
+func (c *Client) hintForSecret(err error) string {
+	var over *auth.ExpiredError
+	if c.cfg.SASL != nil && c.cfg.SASL.Login != nil || errors.As(err, &over) {
 		return ""
 	}
 	return "check the secret's reference in the sasl section"
@@ -209,9 +225,9 @@ func (c *Client) hintForHangup() string {
 	return "the broker hung up: did it restart, or did the login expire?"
 }
 
-// badCertificate says that TLS failed for a reason that stays.
+// badCertificate says that TLS failed for a reason that stays. A listener that hangs up may be a broker that stops.
 func badCertificate(dial *wire.DialError) bool {
-	return dial.Stage != "connect" && !timedOut(dial.Err) && hintForTLS(dial.Err) != ""
+	return dial.Stage != "connect" && !timedOut(dial.Err) && !errors.Is(dial.Err, io.EOF) && hintForTLS(dial.Err) != ""
 }
 
 // remoteAlert recognises a TLS alert sent by the other side; crypto/tls has no type for it.

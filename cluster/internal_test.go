@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -76,6 +77,7 @@ func TestCodeRetriableUncertain(t *testing.T) {
 		{"kafka-go's", kafka.LeaderNotAvailable, 5, true, false},
 		{"dial", lost(dial), 0, true, false},
 		{"TLS hiccup", lost(&wire.DialError{Stage: "TLS handshake", Err: errors.New("reset")}), 0, true, false},
+		{"TLS cut off", lost(&wire.DialError{Stage: "TLS handshake", Err: io.EOF}), 0, true, false},
 		{"bad certificate", lost(&wire.DialError{Stage: "TLS handshake", Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "b"}}), 0, false, false},
 		{"broken", lost(broken), 0, true, true},
 		{"deadline", lost(context.DeadlineExceeded), 0, true, true},
