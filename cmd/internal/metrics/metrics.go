@@ -106,7 +106,12 @@ func (s *Set) Worker() replicator.Hooks {
 			s.lag.WithLabelValues(labels...).Set(float64(max(0, p.HighWatermark-p.Watermark)))
 		},
 		Stopped: func(_ events.CopyKey, code, _ string) { s.stops.WithLabelValues(code).Inc() },
-		Owned:   func(n int) { s.owned.Set(float64(n)) },
+		Owned: func(n int) {
+			s.owned.Set(float64(n))
+			for _, ofPartitions := range []*prometheus.GaugeVec{s.copiedRecords, s.copiedBytes, s.lag} {
+				ofPartitions.Reset() // others may copy some of them now; what is still ours reports again at once
+			}
+		},
 	}
 }
 

@@ -84,12 +84,40 @@ func TestUntil(t *testing.T) {
 	require.ErrorContains(t, err, "waiting for")
 }
 
+// TestAnotherLog: a log that is not the one that was folded is an error, which
+// says where the fold is.
+func TestAnotherLog(t *testing.T) {
+	pair, dir := embedded.ForTest(t, embedded.Options{}), t.TempDir()
+	desk, inMemory := open(t, pair, dir), open(t, pair, "")
+	c := control(t, pair)
+	for _, d := range []*Operator{desk, inMemory} {
+		require.EqualValues(t, -1, folded(t, d))
+	}
+	_, err := log.NewAppender(c, log.AppenderOptions{}).Append(t.Context(), events.Event{
+		ID: NewID(), Migration: "m", Stream: events.MigrationStream, Type: "StartRequested", Schema: 1, At: time.Now().UTC(),
+		Actor: events.Actor{Kind: events.Operator, Name: "anna"}, Body: json.RawMessage("{}"), Expects: new(uint64),
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 0, folded(t, desk))
+	require.EqualValues(t, 0, folded(t, inMemory))
+	require.NoError(t, c.DeleteTopic(t.Context(), events.TopicEvents))
+	_, err = log.Init(t.Context(), c, log.InitOptions{})
+	require.NoError(t, err)
+	_, err = desk.View(t.Context())
+	require.ErrorIs(t, err, log.ErrRecreated)
+	require.ErrorContains(t, err, dir)
+	_, err = inMemory.View(t.Context())
+	require.ErrorIs(t, err, log.ErrRecreated)
+	require.NotContains(t, err.Error(), "is in")
+}
+
 // TestBadFolder: a folder that cannot be made keeps nobody from looking.
 func TestBadFolder(t *testing.T) {
 	desk := open(t, embedded.ForTest(t, embedded.Options{}), "/dev/null/portage")
 	require.EqualValues(t, -1, folded(t, desk))
 }
 
+// TestNewID: a ULID, another one each time.
 func TestNewID(t *testing.T) {
 	require.Len(t, NewID(), 26)
 	require.NotEqual(t, NewID(), NewID())
