@@ -102,6 +102,11 @@ func (s *soak) create() {
 		s.kinds[kind] = append(s.kinds[kind], name)
 		s.topics = append(s.topics, oracle.Topic{Name: name, Compacted: kind == kindCompacted})
 	}
+	s.healed(s.kafka[0])
+	s.eventually("all topics to be there", func() bool {
+		ends, err := admin.ListEndOffsets(s.t.Context(), s.names()...)
+		return err == nil && ends.Error() == nil && len(ends) == len(s.topics)
+	})
 }
 
 // writer says how the topics of a kind are written.
