@@ -120,7 +120,7 @@ func TestImages(t *testing.T) {
 		if p > 0 {
 			return nil, false
 		}
-		return s.of("m")("orders", p)
+		return s.of(k, 0)
 	}
 	starts := offsets{"orders": {0: 0}}
 	found := func(offset int64) map[place]peeked {

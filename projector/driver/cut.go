@@ -97,7 +97,7 @@ func (s *readers) takeCut(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	cut, why, failed := cutOf(s.g, s.d.maps.of(s.g.Migration), starts)
+	cut, why, failed := cutOf(s.g, s.copies(), starts)
 	switch {
 	case failed:
 		return s.abort(ctx, "gate", why)

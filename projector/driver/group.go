@@ -107,7 +107,7 @@ func (s *readers) request(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	for _, t := range s.g.Topics {
-		if lag := lagOf(t.Topic, ends[t.Topic], s.d.maps.of(s.g.Migration)); lag > s.mig.Plan.Policy.MaxLag {
+		if lag := lagOf(t.Topic, ends[t.Topic], s.copies()); lag > s.mig.Plan.Policy.MaxLag {
 			return s.wait(s.mem, fmt.Sprintf("the copy of %s lags by %d records, the policy allows %d", t.Topic, lag, s.mig.Plan.Policy.MaxLag), s.idle())
 		}
 	}

@@ -15,13 +15,19 @@ import (
 // Safe for concurrent use.
 type mapStore struct {
 	mu     sync.RWMutex
-	tracks map[events.CopyKey]*track
+	tracks map[copyOf]*track
 	// complete is true once all that was published before the driver started is
 	// known: before that, the absence of a run says nothing.
 	complete bool
 }
 
-func newMapStore() *mapStore { return &mapStore{tracks: make(map[events.CopyKey]*track)} }
+// copyOf names a copy of a partition: each time it is begun anew is another.
+type copyOf struct {
+	events.CopyKey
+	recopies int32
+}
+
+func newMapStore() *mapStore { return &mapStore{tracks: make(map[copyOf]*track)} }
 
 // put joins a published block to its partition's map. A block that cannot be
 // joined yet is kept, and the reason returned: the map reaches as far as it did.
@@ -31,10 +37,10 @@ func (s *mapStore) put(k events.CopyKey, b events.Block) error {
 		return fmt.Errorf("offset map of %s, block %d.%d: %w", k, b.OwnerEpoch, b.Number, err)
 	}
 	s.mu.Lock()
-	t := s.tracks[k]
+	t := s.tracks[copyOf{k, b.Recopies}]
 	if t == nil {
 		t = &track{}
-		s.tracks[k] = t
+		s.tracks[copyOf{k, b.Recopies}] = t
 	}
 	s.mu.Unlock()
 	if err := t.put(offsetmap.Block{OwnerEpoch: b.OwnerEpoch, Number: int64(b.Number), Map: m}); err != nil {
@@ -56,14 +62,12 @@ func (s *mapStore) isWhole() bool {
 	return s.complete
 }
 
-// of are the maps of a migration, as the cores ask for them.
-func (s *mapStore) of(migration string) copies {
-	return func(topic string, partition int32) (copied, bool) {
-		s.mu.RLock()
-		defer s.mu.RUnlock()
-		t, ok := s.tracks[events.CopyKey{Migration: migration, Topic: topic, Partition: partition}]
-		return t, ok
-	}
+// of is the map of a partition in one of its copies.
+func (s *mapStore) of(k events.CopyKey, recopies int32) (copied, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t, ok := s.tracks[copyOf{k, recopies}]
+	return t, ok
 }
 
 // track is the map of one partition. What is asked of it is answered from its
@@ -86,7 +90,7 @@ func (t *track) put(b offsetmap.Block) error {
 		t.m, t.known = b.Map.Clone(), true
 		return nil
 	}
-	err := t.join(b)
+	err := t.m.Join(&b.Map)
 	if errors.Is(err, offsetmap.ErrHole) {
 		t.keep(b)
 		return err
@@ -95,20 +99,6 @@ func (t *track) put(b offsetmap.Block) error {
 		t.fill()
 	}
 	return err
-}
-
-// join extends the map; by a block before its begin, too, which comes later
-// only where the log was compacted.
-func (t *track) join(b offsetmap.Block) error {
-	if b.Map.Begin().Source >= t.m.Begin().Source {
-		return t.m.Join(&b.Map)
-	}
-	longer := b.Map.Clone()
-	if err := longer.Join(&t.m); err != nil {
-		return err
-	}
-	t.m = longer
-	return nil
 }
 
 func (t *track) keep(b offsetmap.Block) {
@@ -125,7 +115,7 @@ func (t *track) keep(b offsetmap.Block) {
 func (t *track) fill() {
 	for before := -1; before != len(t.apart); {
 		before = len(t.apart)
-		t.apart = slices.DeleteFunc(t.apart, func(b offsetmap.Block) bool { return t.join(b) == nil })
+		t.apart = slices.DeleteFunc(t.apart, func(b offsetmap.Block) bool { return t.m.Join(&b.Map) == nil })
 	}
 }
 

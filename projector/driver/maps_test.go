@@ -25,11 +25,11 @@ func blockOf(t require.TestingT, number int, source, target int64, runs ...offse
 // former state, one above a hole waits for the missing one.
 func TestMapsGrow(t *testing.T) {
 	s, k := newMapStore(), events.CopyKey{Migration: "m", Topic: "orders", Partition: 1}
-	_, ok := s.of("m")("orders", 1)
+	_, ok := s.of(k, 0)
 	require.False(t, ok)
 	require.NoError(t, s.put(k, blockOf(t, 0, 0, 0, offsetmap.Run{Source: 0, Target: 0, Count: 5})))
 	require.NoError(t, s.put(k, blockOf(t, 0, 0, 0, offsetmap.Run{Source: 0, Target: 0, Count: 9})))
-	m, ok := s.of("m")("orders", 1)
+	m, ok := s.of(k, 0)
 	require.True(t, ok)
 	require.EqualValues(t, 9, m.Watermark())
 
@@ -45,8 +45,15 @@ func TestMapsGrow(t *testing.T) {
 
 	require.ErrorIs(t, s.put(k, blockOf(t, 3, 24, 30, offsetmap.Run{Source: 24, Target: 30, Count: 1})), offsetmap.ErrConflict)
 	require.EqualValues(t, 25, m.Watermark(), "a contradiction changes nothing")
-	_, ok = s.of("other")("orders", 1)
+	_, ok = s.of(events.CopyKey{Migration: "other", Topic: "orders", Partition: 1}, 0)
 	require.False(t, ok)
+
+	anew := blockOf(t, 0, 0, 0, offsetmap.Run{Source: 0, Target: 0, Count: 2})
+	anew.OwnerEpoch, anew.Recopies = 7, 1
+	require.NoError(t, s.put(k, anew))
+	m, ok = s.of(k, 1)
+	require.True(t, ok)
+	require.EqualValues(t, 2, m.Watermark(), "a copy that was begun anew has a map of its own")
 }
 
 // TestMapsAnyOrder: whatever the order in which blocks come, the map is that of
@@ -64,7 +71,7 @@ func TestMapsAnyOrder(t *testing.T) {
 		for _, b := range rapid.Permutation(blocks).Draw(t, "order") {
 			_ = s.put(k, b)
 		}
-		m, _ := s.of("m")("orders", 0)
+		m, _ := s.of(k, 0)
 		_, count := m.Written()
 		require.Equal(t, []int64{source, target}, []int64{m.Watermark(), count})
 	})

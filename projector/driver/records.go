@@ -29,7 +29,7 @@ func (s *readers) compareRecords(ctx context.Context, cut []events.CutPoint, sta
 	if err != nil {
 		return "", err
 	}
-	at, why := images(cut, sources, s.d.maps.of(s.g.Migration), starts)
+	at, why := images(cut, sources, s.copies(), starts)
 	if why != "" {
 		return why, nil
 	}

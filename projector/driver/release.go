@@ -77,7 +77,7 @@ func (w *work) mustStay(ctx context.Context, target *cluster.Client, t *fsm.Topi
 		return "the topic was not created by portage", false, nil
 	case t.Target != nil && t.Target.TopicID != hex.EncodeToString(have.ID[:]):
 		return "the topic was deleted and created again by somebody else", false, nil
-	case int32(len(have.Partitions)) != t.Plan.Partitions:
+	case int32(len(have.Partitions)) != t.Plan.Partitions && !t.Growing:
 		return fmt.Sprintf("the topic has %d partitions, portage would have made %d", len(have.Partitions), t.Plan.Partitions), false, nil
 	case t.Target == nil:
 		ours, err := w.looksOurs(ctx, target, t)
@@ -96,7 +96,7 @@ func (w *work) writtenByOthers(ctx context.Context, target *cluster.Client, t *f
 	if err != nil {
 		return "", err
 	}
-	maps := w.d.maps.of(t.Migration)
+	maps := w.copies()
 	for _, e := range partitionOffsets(ends) {
 		var known int64
 		if m, ok := maps(t.Topic, e.Partition); ok {

@@ -69,6 +69,11 @@ func (w *work) ensureTopic(ctx context.Context, t *fsm.Topic) (stands events.Tar
 			return stands, err
 		}
 	}
+	if t.Growing && !created {
+		if err := growTopic(ctx, target, t); err != nil {
+			return stands, err
+		}
+	}
 	id, err := w.fits(ctx, target, t)
 	if err != nil {
 		return stands, err

@@ -27,6 +27,8 @@ func (w *work) topic(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
 		return w.onTopic(ctx, t, events.CopyAxis, events.CopyStarted{})
 	case events.PhaseCreating:
 		return w.createTopic(ctx, t)
+	case events.PhaseClearing:
+		return w.clearTarget(ctx, t)
 	case events.PhaseCopying:
 		return w.awaitSync(ctx, t)
 	case events.PhaseSynced, events.PhaseVerified:
@@ -78,7 +80,7 @@ func (w *work) awaitSync(ctx context.Context, t *fsm.Topic) (time.Duration, erro
 		}
 		mem.goal = ends
 	}
-	if why := behind(t.Topic, mem.goal, w.d.maps.of(t.Migration)); why != "" {
+	if why := behind(t.Topic, mem.goal, w.copies()); why != "" {
 		return w.wait(mem, why, w.idle())
 	}
 	return w.onTopic(ctx, t, events.CopyAxis, events.CopySynced{Ends: partitionOffsets(mem.goal)})

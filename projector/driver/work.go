@@ -94,6 +94,17 @@ func (w *work) onGroup(ctx context.Context, g *fsm.Group, body events.Body) (tim
 	return w.say(ctx, in)
 }
 
+// copies finds the maps of the migration's present copies.
+func (w *work) copies() copies {
+	return func(topic string, partition int32) (copied, bool) {
+		t, ok := w.view.Topic(w.mig.Name, topic)
+		if !ok {
+			return nil, false
+		}
+		return w.d.maps.of(events.CopyKey{Migration: w.mig.Name, Topic: topic, Partition: partition}, t.Recopies)
+	}
+}
+
 // sides opens both clusters of a plan entry.
 func (w *work) sides(ctx context.Context, source, target events.ClusterRef) (s, t *cluster.Client, err error) {
 	if s, err = w.d.cfg.Clusters(ctx, source.Name); err != nil {

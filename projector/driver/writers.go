@@ -57,7 +57,7 @@ func (w *work) settleWriters(ctx context.Context, t *fsm.Topic) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	if why := behind(t.Topic, ends, w.d.maps.of(t.Migration)); why != "" {
+	if why := behind(t.Topic, ends, w.copies()); why != "" {
 		return w.wait(mem, why, w.idle())
 	}
 	return w.onTopic(ctx, t, events.WritersAxis, events.SwitchCompleted{Evidence: fmt.Sprintf("the copy has passed the source's ends %v", partitionOffsets(ends))})
@@ -79,7 +79,7 @@ func (w *work) watchSource(ctx context.Context, t *fsm.Topic) (time.Duration, er
 		}
 		return time.Second, nil
 	}
-	if why := behind(t.Topic, ends, w.d.maps.of(t.Migration)); why != "" {
+	if why := behind(t.Topic, ends, w.copies()); why != "" {
 		return w.wait(mem, why, w.idle())
 	}
 	if mem.still.observe(time.Now(), ends) < time.Duration(w.mig.Plan.Policy.QuietMillis)*time.Millisecond {
