@@ -195,7 +195,7 @@ type Producer struct {
 	Sequence int32
 }
 
-// None is the identity of batches written without idempotence.
+// none is the identity of batches written without idempotence.
 var none = Producer{ID: -1, Epoch: -1, Sequence: -1}
 
 // After returns the identity for the batch that follows one of n records: sequences wrap from 2147483647 to 0.

@@ -296,5 +296,6 @@ func TestSizeIsAnUpperBound(t *testing.T) {
 		b, err := Build(Spec{}, records)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(b), sum)
+		require.Less(t, sum-len(b), 20*len(records), "and not far above it")
 	})
 }

@@ -32,21 +32,25 @@ func encode(s Spec, records []Record, delta func(int) int32) (Batch, error) {
 	if len(records) == 0 {
 		return nil, ErrNoRecords
 	}
-	base, largest := records[0].Timestamp, records[0].Timestamp
-	var raw []byte
+	base, largest, size := records[0].Timestamp, records[0].Timestamp, HeaderSize
+	for i := range records {
+		size += records[i].Size()
+	}
+	b := make(Batch, HeaderSize, size)
 	for i := range records {
 		largest = max(largest, records[i].Timestamp)
-		raw = appendRecord(raw, &records[i], records[i].Timestamp-base, delta(i))
+		b = appendRecord(b, &records[i], records[i].Timestamp-base, delta(i))
 	}
-	payload, err := compress(s.Codec, raw)
-	if err != nil {
-		return nil, err
+	if s.Codec != None {
+		payload, err := compress(s.Codec, b[HeaderSize:])
+		if err != nil {
+			return nil, err
+		}
+		b = append(make(Batch, HeaderSize, HeaderSize+len(payload)), payload...) // not in b: it would hold on to the larger memory
 	}
-	if len(payload) > math.MaxInt32-HeaderSize {
-		return nil, fmt.Errorf("%d records take %d bytes: too many for one batch", len(records), len(payload))
+	if len(b) > math.MaxInt32 {
+		return nil, fmt.Errorf("%d records take %d bytes: too many for one batch", len(records), len(b))
 	}
-	b := make(Batch, HeaderSize, HeaderSize+len(payload))
-	b = append(b, payload...)
 	be.PutUint32(b[offLength:], uint32(len(b)-prefix))
 	b[offMagic] = Magic
 	be.PutUint32(b[offLastDelta:], uint32(delta(len(records)-1)))
@@ -110,5 +114,8 @@ func Encode(s Spec, records []Record, limit int) ([]Piece, error) {
 		s.Producer = &next
 	}
 	right, err := Encode(s, records[half:], limit)
-	return append(left, right...), err
+	if err != nil {
+		return nil, err
+	}
+	return append(left, right...), nil
 }

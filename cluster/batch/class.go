@@ -52,7 +52,7 @@ type rule struct {
 // classes is the one table of batch classes: the first rule that holds decides.
 var classes = []rule{
 	{Refuse, "the bytes are not a record batch", func(b Batch, _ Case) bool { return b.Magic() < 0 || b.Magic() > Magic }},
-	{Refuse, "message format 0 or 1 (Kafka before 0.11): let retention remove it, or rewrite the topic on the source", func(b Batch, _ Case) bool { return b.Magic() < Magic }},
+	{Refuse, "message format 0 or 1: set message.format.version of the source topic to 0.11.0 or later, so that no more are written, and let retention remove these or write them anew", func(b Batch, _ Case) bool { return b.Magic() < Magic }},
 	{Refuse, "the header does not fit the bytes", func(b Batch, _ Case) bool { return b.checkShape() != nil }},
 	{Skip, "transaction marker", func(b Batch, _ Case) bool { return b.Control() }},
 	{Skip, "emptied by compaction", func(b Batch, _ Case) bool { return b.Count() == 0 }},

@@ -110,22 +110,35 @@ func decompress(c Codec, src []byte, limit int) ([]byte, error) {
 	return nil, errors.New("unknown codec")
 }
 
-// unzstd: a frame usually says how large it is; one that does not, or lies, meets the decoder's own limit.
+// zstdRatio is more than any zstd block expands: 128 KB out of the four bytes of a run-length block.
+const zstdRatio = 128 << 10 / 4
+
+// unzstd: a frame may say how large it is, and the decoder takes the memory for it at once; so a claim beyond what its
+// bytes can hold is not worth it. A frame that says nothing (Java's), or lies, meets the decoder's own limit.
 func unzstd(src []byte, limit int) ([]byte, error) {
 	var head zstd.Header
-	if err := head.Decode(src); err == nil && head.HasFCS && head.FrameContentSize > uint64(limit) {
-		return nil, errTooBig
+	if err := head.Decode(src); err == nil && head.HasFCS {
+		if head.FrameContentSize > uint64(limit) {
+			return nil, errTooBig
+		}
+		if head.FrameContentSize > zstdRatio*uint64(len(src)) {
+			return nil, zstd.ErrUnexpectedBlockSize
+		}
 	}
 	d, ok := zstdDecoders.Get().(*zstd.Decoder)
 	if !ok {
 		return nil, errors.New("zstd decoder refused its options")
 	}
 	defer zstdDecoders.Put(d)
-	return d.DecodeAll(src, nil)
+	out, err := d.DecodeAll(src, nil)
+	if len(out) > limit {
+		return nil, errTooBig
+	}
+	return out, err
 }
 
 func readAll(r io.Reader, compressed, limit int) ([]byte, error) {
-	out := bytes.NewBuffer(make([]byte, 0, 4*compressed+512))
+	out := bytes.NewBuffer(make([]byte, 0, min(4*compressed, limit)+512))
 	if _, err := io.Copy(out, io.LimitReader(r, int64(limit)+1)); err != nil {
 		return nil, err
 	}
@@ -213,8 +226,8 @@ func compress(c Codec, raw []byte) ([]byte, error) {
 }
 
 func writeAll(w io.WriteCloser, raw []byte, reset func(io.Writer)) ([]byte, error) {
-	var out bytes.Buffer
-	reset(&out)
+	out := bytes.NewBuffer(make([]byte, 0, len(raw)/2+64))
+	reset(out)
 	if _, err := w.Write(raw); err != nil {
 		return nil, err
 	}

@@ -2,27 +2,77 @@ package batch
 
 import (
 	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 )
 
+// seeds are what the fuzzer begins with: what real brokers served, page by page, and what none serves.
+func seeds(tb testing.TB) [][]byte {
+	tb.Helper()
+	dense := must(Build(Spec{Codec: Zstd, Producer: &Producer{1, 0, 0}, Transactional: true}, sample(3)))
+	all := [][]byte{{}, make([]byte, HeaderSize), dense[:70], mark(dense, 7, 0), oldFormat(3), emptied(5, 3), holes(Spec{}, 5, 9, 1, 2)}
+	files, err := filepath.Glob("testdata/classes/*.json")
+	require.NoError(tb, err)
+	require.NotEmpty(tb, files)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(tb, err)
+		var golden struct{ Batches []struct{ Raw string } }
+		require.NoError(tb, json.Unmarshal(text, &golden))
+		var page []byte
+		for _, b := range golden.Batches {
+			raw, err := hex.DecodeString(b.Raw)
+			require.NoError(tb, err)
+			page = append(page, raw...)
+		}
+		all = append(all, page)
+	}
+	return all
+}
+
+// The corpus reaches every rule of the class table, so the fuzzer need not find the way to any.
+func TestSeedsReachEveryRule(t *testing.T) {
+	reached := map[string]bool{}
+	look := func(b Batch) {
+		for _, c := range []Case{{}, {Limit: 1}, {Aborted: true}} {
+			_, reason := Classify(b, c)
+			reached[reason] = true
+		}
+	}
+	for _, page := range seeds(t) {
+		look(page) // as if it were one batch
+		for b, rest := Split(page); b != nil; b, rest = Split(rest) {
+			look(b)
+		}
+	}
+	for _, r := range classes {
+		require.True(t, reached[r.reason], r.reason)
+	}
+}
+
 // FuzzBatch feeds foreign bytes to everything that reads a batch.
 func FuzzBatch(f *testing.F) {
-	for _, c := range codecs {
-		f.Add([]byte(must(Build(Spec{Codec: c}, sample(3)))))
+	for _, s := range seeds(f) {
+		f.Add(s)
 	}
-	f.Add([]byte(emptied(5, 3)))
-	f.Add([]byte(holes(Spec{}, 5, 9, 1, 2)))
-	f.Add([]byte(oldFormat(1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		total := 0
+		filter := NewFilter([]Aborted{{1, 2}})
 		for b, rest := Split(data); b != nil; b, rest = Split(rest) {
 			total += len(b)
-			Classify(b, Case{Limit: 1000})
-			NewFilter([]Aborted{{1, 2}}).Aborted(b)
+			aborted := filter.Aborted(b)
+			class, reason := Classify(b, Case{Aborted: aborted, Limit: 1000})
+			require.NotEmpty(t, reason)
 			readBatch(t, b)
+			rewriteBatch(t, b, class)
 			if len(b) >= HeaderSize { // the checksum would hide the rest from the fuzzer
 				sealed := seal(bytes.Clone(b))
 				readBatch(t, sealed)
@@ -48,6 +98,23 @@ func readBatch(t *testing.T, b Batch) {
 	for i := range got {
 		require.Equal(t, d.Record(records[i]), d.Record(got[i]))
 	}
+}
+
+// rewriteBatch: what passes through keeps its records, and what is refused keeps its bytes.
+func rewriteBatch(t *testing.T, b Batch, class Class) {
+	before := bytes.Clone(b)
+	after := Batch(bytes.Clone(b))
+	if err := after.Rewrite(Producer{7, 1, 5}); err != nil {
+		require.Equal(t, Batch(before), after)
+		return
+	}
+	if class != Pass {
+		return
+	}
+	require.NoError(t, after.Check())
+	require.Equal(t, Batch(before).Payload(), after.Payload())
+	class, reason := Classify(after, Case{Limit: 1000})
+	require.Equal(t, Pass, class, reason)
 }
 
 func FuzzDecompress(f *testing.F) {
@@ -101,6 +168,52 @@ func TestBombs(t *testing.T) {
 		require.ErrorIs(t, err, errTooBig, "%s", codec)
 		_, err = decompress(codec, packed, 100_000)
 		require.NoError(t, err, "%s", codec)
+	}
+}
+
+// A zstd frame that claims more than its bytes can hold costs no memory; one that says nothing meets the limit.
+func TestZstdClaims(t *testing.T) {
+	claim := be.AppendUint32([]byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0}, 0x00000010) // single segment, 4 bytes of size: 256 MB
+	claim = append(claim, make([]byte, 100)...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := decompress(Zstd, claim, maxDecoded)
+	runtime.ReadMemStats(&after)
+	require.Error(t, err)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20))
+
+	var silent bytes.Buffer
+	w, err := zstd.NewWriter(&silent, zstd.WithEncoderConcurrency(1))
+	require.NoError(t, err)
+	_, err = w.Write(make([]byte, 300_000)) // in pieces, as Java writes: the frame begins before its size is known
+	require.NoError(t, err)
+	require.NoError(t, w.Flush())
+	require.NoError(t, w.Close())
+	var head zstd.Header
+	require.NoError(t, head.Decode(silent.Bytes()))
+	require.False(t, head.HasFCS)
+	_, err = decompress(Zstd, silent.Bytes(), 299_999)
+	require.ErrorIs(t, err, errTooBig)
+	raw, err := decompress(Zstd, silent.Bytes(), 300_000)
+	require.NoError(t, err)
+	require.Len(t, raw, 300_000)
+	packed, err := compress(Zstd, make([]byte, 64<<20)) // the best there is
+	require.NoError(t, err)
+	_, err = decompress(Zstd, packed, maxDecoded)
+	require.NoError(t, err, "%d bytes hold 64 MiB", len(packed))
+}
+
+func BenchmarkBuild(b *testing.B) {
+	records := sample(1000)
+	for _, c := range codecs {
+		b.Run(c.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Build(Spec{Codec: c}, records); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

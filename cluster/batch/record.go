@@ -3,7 +3,6 @@ package batch
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 )
 
 // Record is one record of a partition.
@@ -37,7 +36,7 @@ func (b Batch) Records() ([]Record, error) {
 		return nil, corrupt("batch at offset %d: %d records cannot fit in %d bytes", b.BaseOffset(), b.Count(), len(raw))
 	}
 	records := make([]Record, b.Count())
-	r := varReader{b: raw}
+	r := varReader{b: raw, room: headerRoom{records: int64(b.Count())}}
 	for i := range records {
 		if !r.record(b, &records[i]) {
 			return nil, corrupt("batch at offset %d: record %d of %d is malformed", b.BaseOffset(), i, b.Count())
@@ -51,8 +50,28 @@ func (b Batch) Records() ([]Record, error) {
 
 // varReader reads the variable-length fields of records. The first malformed field makes it bad.
 type varReader struct {
-	b   []byte
-	bad bool
+	b    []byte
+	bad  bool
+	room headerRoom
+}
+
+// headerRoom is memory for the headers of several records, which have few each.
+type headerRoom struct {
+	free    []Header
+	records int64 // how many may want some
+}
+
+// roomFor is how many headers are allocated at once, if there are so many records.
+const roomFor = 64
+
+// take returns n headers to be filled.
+func (m *headerRoom) take(n int64) []Header {
+	if int64(len(m.free)) < n {
+		m.free = make([]Header, max(n, min(n*m.records, roomFor)))
+	}
+	hs := m.free[:n:n]
+	m.free = m.free[n:]
+	return hs
 }
 
 func (r *varReader) int() int64 {
@@ -95,23 +114,23 @@ func (r *varReader) record(b Batch, into *Record) bool {
 	delta := body.int()
 	into.Offset = b.BaseOffset() + delta
 	into.Key, into.Value = body.bytes(), body.bytes()
-	into.Headers = body.headers()
+	into.Headers = body.headers(&r.room)
 	return !r.bad && !body.bad && len(body.b) == 0 && delta >= 0 && delta <= int64(b.LastOffsetDelta())
 }
 
-func (r *varReader) headers() []Header {
+// headers reads a number and so many headers.
+func (r *varReader) headers(room *headerRoom) []Header {
 	n := r.int()
-	if n < 0 || n > int64(len(r.b)) { // a header takes two bytes at least
+	if n < 0 || n > int64(len(r.b)/2) { // a header takes two bytes at least
 		r.bad = true
 	}
 	if n == 0 || r.bad {
 		return nil
 	}
-	hs := make([]Header, 0, n)
-	for range n {
-		size := r.int()
-		key := r.take(size)
-		hs = append(hs, Header{Key: string(key), Value: r.bytes()})
+	hs := room.take(n)
+	for i := range hs {
+		key := r.take(r.int())
+		hs[i] = Header{Key: string(key), Value: r.bytes()}
 		if r.bad {
 			return nil
 		}
@@ -121,22 +140,30 @@ func (r *varReader) headers() []Header {
 
 // Size is the number of bytes that the record takes in an uncompressed batch, at most: deltas are counted at their
 // largest.
-func (r Record) Size() int { return len(appendRecord(nil, &r, 1<<62, 1<<31-1)) }
+func (r *Record) Size() int {
+	size := 1 + binary.MaxVarintLen64 + binary.MaxVarintLen32 + r.content()
+	return sizeVar(int64(size)) + size
+}
 
-func appendRecord(dst []byte, r *Record, timeDelta int64, offsetDelta int32) []byte {
-	var scratch [64]byte
-	body := append(scratch[:0], 0)
-	body = binary.AppendVarint(body, timeDelta)
-	body = binary.AppendVarint(body, int64(offsetDelta))
-	size := len(body) + sizeBytes(r.Key) + sizeBytes(r.Value) + sizeVar(int64(len(r.Headers)))
-	for _, h := range r.Headers {
+// content is the number of bytes of key, value and headers with their lengths.
+func (r *Record) content() int {
+	size := sizeBytes(r.Key) + sizeBytes(r.Value) + sizeVar(int64(len(r.Headers)))
+	for i := range r.Headers {
+		h := &r.Headers[i]
 		size += sizeVar(int64(len(h.Key))) + len(h.Key) + sizeBytes(h.Value)
 	}
-	dst = slices.Grow(dst, size+binary.MaxVarintLen32)
-	dst = append(binary.AppendVarint(dst, int64(size)), body...)
+	return size
+}
+
+func appendRecord(dst []byte, r *Record, timeDelta int64, offsetDelta int32) []byte {
+	size := 1 + sizeVar(timeDelta) + sizeVar(int64(offsetDelta)) + r.content()
+	dst = append(binary.AppendVarint(dst, int64(size)), 0) // attributes: unused
+	dst = binary.AppendVarint(dst, timeDelta)
+	dst = binary.AppendVarint(dst, int64(offsetDelta))
 	dst = appendBytes(appendBytes(dst, r.Key), r.Value)
 	dst = binary.AppendVarint(dst, int64(len(r.Headers)))
-	for _, h := range r.Headers {
+	for i := range r.Headers {
+		h := &r.Headers[i]
 		dst = append(binary.AppendVarint(dst, int64(len(h.Key))), h.Key...)
 		dst = appendBytes(dst, h.Value)
 	}
