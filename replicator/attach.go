@@ -82,9 +82,8 @@ func (p *partition) connect(ctx context.Context) (source, target *link, order ev
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.target != nil && p.target != target {
-		p.target.buffered.Add(int64(-p.weight))
-		p.weight = 0
+	if p.target != target {
+		p.discount()
 	}
 	p.source, p.target = source, target
 	return source, target, order, nil
@@ -103,9 +102,8 @@ func (p *partition) attachReader(ctx context.Context) error {
 	r := source.reader(p.run, leader)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.core.phase == copying && !p.core.paused && p.reader == nil {
-		p.reader = r
-		r.add(p)
+	if p.core.phase == copying && !p.core.paused && p.seat == nil {
+		p.sit(r)
 	}
 	return nil
 }

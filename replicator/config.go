@@ -43,10 +43,12 @@ type Config struct {
 	// FetchBytes bounds the answer to one fetch, PartitionBytes one partition's
 	// share of it. Defaults 8 MiB, 1 MiB.
 	FetchBytes, PartitionBytes int
-	// PartitionBuffer is how many fetched bytes of one partition may wait for
-	// the target, TargetBuffer of all partitions of one target cluster. Defaults
-	// 4 MiB, 128 MiB.
-	PartitionBuffer, TargetBuffer int
+	// Buffer is how many fetched bytes may wait for an acknowledgement of their
+	// targets, TargetBuffer how many of them for one target cluster, so that one
+	// that hangs leaves room for the others, and PartitionBuffer how many of one
+	// partition. The worker's memory is bounded by Buffer and one answer of
+	// FetchBytes for each source broker. Defaults 256 MiB, 128 MiB, 4 MiB.
+	Buffer, TargetBuffer, PartitionBuffer int
 	// Streams is the number of produce requests that may be under way to one
 	// target broker; a partition always takes the same one. Default 2.
 	Streams int
@@ -88,7 +90,8 @@ type Config struct {
 
 // Hooks are called synchronously and must return quickly; nil ones are skipped.
 type Hooks struct {
-	// Fetched is called after every fetch from a source broker.
+	// Fetched is called after every fetch from a source broker, with the number
+	// of partitions in its session.
 	Fetched func(clusterName string, broker int32, partitions, bytes int, took time.Duration, err error)
 	// Produced is called after every produce request to a target broker.
 	Produced func(clusterName string, broker int32, batches, bytes int, took time.Duration, err error)
@@ -165,8 +168,9 @@ func (c *Config) validateNumbers() error {
 	}{
 		{"FetchBytes", &c.FetchBytes, 8 << 20},
 		{"PartitionBytes", &c.PartitionBytes, 1 << 20},
-		{"PartitionBuffer", &c.PartitionBuffer, 4 << 20},
+		{"Buffer", &c.Buffer, 256 << 20},
 		{"TargetBuffer", &c.TargetBuffer, 128 << 20},
+		{"PartitionBuffer", &c.PartitionBuffer, 4 << 20},
 		{"Streams", &c.Streams, 2},
 		{"RequestBytes", &c.RequestBytes, 4 << 20},
 		{"MergeBelow", &c.MergeBelow, 4 << 10},

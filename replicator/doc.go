@@ -21,7 +21,9 @@
 //
 //	core*.go      what to do about one partition: pure, no clock, no I/O
 //	partition.go  the shell around a core: a goroutine that does what it asks for
-//	reader.go     one fetch loop per source broker, many partitions in a request
+//	reader.go     one fetch loop per source broker with an incremental session;
+//	seat.go       a partition's place in it
+//	buffer.go     how much may wait for its target
 //	stream.go     a few produce loops per target broker, one batch of a partition
 //	              in a request, one request under way
 //	publish.go    map blocks to portage.offsets

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"sync"
-	"sync/atomic"
 
 	"github.com/portage-kafka/portage/cluster"
 )
@@ -24,8 +23,8 @@ type link struct {
 	*cluster.Client // nil until connected
 	w               *Worker
 	connecting      sync.Mutex
-	// buffered is how many fetched bytes wait for this cluster.
-	buffered atomic.Int64
+	// buffer counts the fetched bytes that wait for this cluster.
+	buffer buffer
 
 	mu      sync.Mutex
 	readers map[int32]*reader
@@ -58,9 +57,32 @@ func (l *links) named(name string) *link {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byName[name] == nil {
-		l.byName[name] = &link{w: l.w, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
+		l.byName[name] = newLink(l.w)
 	}
 	return l.byName[name]
+}
+
+func newLink(w *Worker) *link {
+	l := &link{w: w, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
+	l.buffer = buffer{limit: w.cfg.TargetBuffer, opened: w.links.nudge}
+	return l
+}
+
+// nudge lets all readers look again at who may fetch.
+func (l *links) nudge() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, have := range l.byName {
+		have.nudge()
+	}
+}
+
+func (l *link) nudge() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.readers {
+		signal(r.wake)
+	}
 }
 
 // wait waits for all loops, whose contexts have ended.
@@ -72,7 +94,7 @@ func (l *link) reader(ctx context.Context, broker int32) *reader {
 	defer l.mu.Unlock()
 	r := l.readers[broker]
 	if r == nil {
-		r = &reader{link: l, broker: broker, wake: make(chan struct{}, 1)}
+		r = newReader(l, broker)
 		l.readers[broker] = r
 		l.w.links.work.Go(func() { r.run(ctx) })
 	}

@@ -31,14 +31,16 @@ type partition struct {
 	again bool
 	// life counts the core's beginnings: what was asked in a former one is void.
 	life int
-	// source and target are the clusters, reader and stream the loops that the
-	// partition is attached to; nil where it is not.
+	// source and target are the clusters, seat and stream its places in the loops
+	// of their brokers; nil where it has none.
 	source, target *link
-	reader         *reader
+	seat           *seat
 	stream         *stream
+	// full says that the seat's wish waits for room.
+	full bool
 	// beyond is set to the offset of a fetch that was out of range.
 	beyond *int64
-	// weight is the part of the target's buffer that is accounted for.
+	// weight is the part of the buffers that is accounted for.
 	weight int
 	// failures counts failed attempts of the keeper in a row; absences the looks
 	// in a row that did not find a topic; denied is for how long a side denies us.
@@ -213,7 +215,7 @@ func (p *partition) nextAside() (*task, time.Duration) {
 		return &task{run: p.lookAround}, 0
 	case c.phase == copying && !c.paused && p.stream == nil:
 		return &task{run: p.attachStream}, 0
-	case c.phase == copying && !c.paused && p.reader == nil:
+	case c.phase == copying && !c.paused && p.seat == nil:
 		if left := p.fetchAfter - p.w.now(); left > 0 {
 			return nil, left
 		}
@@ -301,6 +303,9 @@ func (p *partition) follow() {
 	if p.stream != nil && c.sendable() {
 		p.stream.ready(p)
 	}
+	if p.full {
+		p.seat.r.touch(p.seat)
+	}
 }
 
 // retryLater lets the keeper look for the source's leader again after a pause
@@ -311,37 +316,19 @@ func (p *partition) retryLater() {
 	signal(p.wake)
 }
 
-// account tells the target's buffer what the queue holds.
-func (p *partition) account() {
-	if p.target != nil {
-		p.target.buffered.Add(int64(p.core.queue.weight - p.weight))
-	}
-	p.weight = p.core.queue.weight
-}
-
 // detach takes the partition out of its loops.
 func (p *partition) detach() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.detachLocked()
-	if p.target != nil {
-		p.target.buffered.Add(int64(-p.weight))
-		p.weight = 0
-	}
+	p.discount()
 }
 
 func (p *partition) detachLocked() {
-	p.detachReader()
+	p.rise()
 	if p.stream != nil {
 		p.stream.remove(p)
 		p.stream = nil
-	}
-}
-
-func (p *partition) detachReader() {
-	if p.reader != nil {
-		p.reader.remove(p)
-		p.reader = nil
 	}
 }
 

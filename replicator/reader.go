@@ -1,9 +1,8 @@
 package replicator
 
 import (
-	"bytes"
 	"context"
-	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -12,240 +11,259 @@ import (
 	"github.com/portage-kafka/portage/cluster/wire"
 )
 
-// reader fetches from one source broker for all partitions that are attached
-// to it, in one request after the other. Every request lists what it wants in
-// full; a session that sends changes only (KIP-227) would live here.
+// reader fetches from one source broker for all partitions that have a seat in
+// it, in one request after the other. An incremental session (KIP-227) makes a
+// request name only the partitions whose offsets have changed.
+//
+// Partitions that have too much to send leave the session and come back when
+// there is room; those in error leave their seats, for one would end every long
+// poll at once.
 type reader struct {
 	*link
 	broker int32
 	wake   chan struct{}
 
-	mu    sync.Mutex
-	parts []*partition
-	turn  int    // where the next request begins, so that all get their share
-	buf   []byte // of the last answer, used again
+	mu sync.Mutex
+	// touched are the seats whose wishes may have changed.
+	touched map[*seat]struct{}
+
+	// What follows is the loop's own.
+	session *wire.FetchSession[*seat]
+	seats   map[*seat]struct{}
+	crowded map[*seat]struct{} // without room of their own
+	lanes   map[lane]*laneState
+	buf     []byte // of the last answer, used again
 }
 
-func (r *reader) add(p *partition) {
+// lane is what partitions have in common that are held up together: those of
+// one migration on their way to one target.
+type lane struct {
+	migration string
+	target    *link
+}
+
+// laneState says how many seats a lane has, and whether it has left the session.
+type laneState struct {
+	seats int
+	out   bool
+}
+
+func newReader(l *link, broker int32) *reader {
+	return &reader{
+		link: l, broker: broker, wake: make(chan struct{}, 1), touched: map[*seat]struct{}{},
+		session: wire.NewFetchSession[*seat](), seats: map[*seat]struct{}{}, crowded: map[*seat]struct{}{}, lanes: map[lane]*laneState{},
+	}
+}
+
+// touch says that a seat's wish may have changed.
+func (r *reader) touch(s *seat) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.parts = append(r.parts, p)
+	r.touched[s] = struct{}{}
 	signal(r.wake)
 }
-
-func (r *reader) remove(p *partition) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := slices.Index(r.parts, p); i >= 0 {
-		r.parts = slices.Delete(r.parts, i, i+1)
-	}
-}
-
-// inTurn is the attached partitions, each time from another one on.
-func (r *reader) inTurn() []*partition {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.parts) == 0 {
-		return nil
-	}
-	r.turn = (r.turn + 1) % len(r.parts)
-	return slices.Concat(r.parts[r.turn:], r.parts[:r.turn])
-}
-
-// wish is one partition of a request.
-type wish struct {
-	p    *partition
-	life int
-	from int64
-	wire.FetchPartition
-	topic string
-}
-
-// crowded is how long a broker may hold a fetch that leaves partitions out
-// because they have too much to send already: they may be ready again soon.
-const crowded = 5 * time.Millisecond
 
 // run fetches until ctx ends.
 func (r *reader) run(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
-		wishes, left := r.plan()
-		if len(wishes) == 0 {
-			r.rest(ctx, left)
+		r.review()
+		if !r.regulate() || r.session.Len() == 0 {
+			r.rest(ctx)
 			continue
 		}
-		if err := r.fetch(ctx, wishes, left > 0); err != nil && ctx.Err() == nil {
-			failures++
-			r.w.cfg.Log.Warn().Err(err).Str("cluster", r.Name()).Int32("broker", r.broker).Msg("fetching failed; looking for the leaders again")
-			r.scatter(wishes)
-			r.sleep(ctx, min(50*time.Millisecond<<min(failures, 6), 2*time.Second))
+		err := r.fetch(ctx)
+		if err == nil || ctx.Err() != nil {
+			failures = 0
 			continue
 		}
-		failures = 0
+		failures++
+		r.w.cfg.Log.Warn().Err(err).Str("cluster", r.Name()).Int32("broker", r.broker).Msg("fetching failed; looking for the leaders again")
+		r.relocate(ctx)
+		wait(ctx, min(50*time.Millisecond<<min(failures, 6), 2*time.Second))
 	}
 }
 
-// rest waits until a partition wants something; with some left out, not long.
-func (r *reader) rest(ctx context.Context, left int) {
-	if left > 0 {
-		r.sleep(ctx, 10*crowded)
+// rest waits until a partition wants something, or may have it.
+func (r *reader) rest(ctx context.Context) {
+	select {
+	case <-r.wake:
+	case <-ctx.Done():
+	}
+}
+
+// review brings the session up to date with the wishes that have changed.
+func (r *reader) review() {
+	for s := range r.takeTouched() {
+		r.admit(s)
+	}
+}
+
+func (r *reader) takeTouched() map[*seat]struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.touched) == 0 {
+		return nil
+	}
+	touched := r.touched
+	r.touched = map[*seat]struct{}{}
+	return touched
+}
+
+// admit enters one seat's wish into the session.
+func (r *reader) admit(s *seat) {
+	from, wish := s.wish()
+	delete(r.crowded, s)
+	if wish == seatLeft {
+		r.leave(s)
 		return
 	}
-	select {
-	case <-r.wake:
-	case <-ctx.Done():
+	if _, known := r.seats[s]; !known {
+		r.seats[s] = struct{}{}
+		if r.lanes[s.lane] == nil {
+			r.lanes[s.lane] = &laneState{}
+		}
+		r.lanes[s.lane].seats++
+	}
+	switch {
+	case wish == seatFull:
+		r.crowded[s] = struct{}{}
+		fallthrough
+	case r.lanes[s.lane].out:
+		r.session.Drop(s.p.key.Topic, s.p.key.Partition, s)
+	default:
+		part := wire.FetchPartition{Partition: s.p.key.Partition, Offset: from, MaxBytes: int32(r.w.cfg.PartitionBytes)}
+		r.session.Set(s.p.key.Topic, part, s)
 	}
 }
 
-func (r *reader) sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-r.wake:
-	case <-timer.C:
-	case <-ctx.Done():
+func (r *reader) leave(s *seat) {
+	r.session.Drop(s.p.key.Topic, s.p.key.Partition, s)
+	if _, known := r.seats[s]; !known {
+		return
+	}
+	delete(r.seats, s)
+	if r.lanes[s.lane].seats--; r.lanes[s.lane].seats == 0 {
+		delete(r.lanes, s.lane)
 	}
 }
 
-// plan is what to ask for, hungry partitions first, and how many partitions are
-// left out for lack of room.
-func (r *reader) plan() (wishes []wish, left int) {
-	var others []wish
-	for _, p := range r.inTurn() {
-		w, hungry, ok := p.wish(r)
-		switch {
-		case !ok:
-			left++
-		case hungry:
-			wishes = append(wishes, w)
-		default:
-			others = append(others, w)
+// regulate lets lanes out of the session that are held up, and in again. If all
+// are held up it returns false, and the session stays as it is.
+func (r *reader) regulate() bool {
+	open, moved := 0, map[lane]bool{}
+	for l, state := range r.lanes {
+		held := r.held(l)
+		if !held {
+			open++
+		}
+		if held != state.out {
+			moved[l] = held
 		}
 	}
-	return append(wishes, others...), left
+	if open == 0 {
+		return false
+	}
+	for l, out := range moved {
+		r.lanes[l].out = out
+	}
+	for s := range r.seats {
+		if len(moved) == 0 {
+			break
+		}
+		if _, affected := moved[s.lane]; affected {
+			r.admit(s)
+		}
+	}
+	return true
 }
 
-// request lists the wishes in their order: the broker serves the first one
-// whatever its size.
-func (r *reader) request(wishes []wish, crowd bool) *wire.Fetch {
-	f := &wire.Fetch{MaxWait: r.w.cfg.FetchWait, MinBytes: 1, MaxBytes: int32(r.w.cfg.FetchBytes), Committed: true, Buf: r.buf}
-	if crowd {
-		f.MaxWait = min(f.MaxWait, crowded)
-	}
-	for _, w := range wishes {
-		if n := len(f.Topics); n == 0 || f.Topics[n-1].Topic != w.topic {
-			f.Topics = append(f.Topics, wire.FetchTopic{Topic: w.topic})
-		}
-		t := &f.Topics[len(f.Topics)-1]
-		t.Partitions = append(t.Partitions, w.FetchPartition)
-	}
-	return f
-}
+// held says that nothing of a lane may be fetched now.
+func (r *reader) held(l lane) bool { return r.w.buffer.full() || l.target.buffer.full() }
+
+// crowdedWait is how long a broker may hold a fetch that leaves out partitions
+// because they have too much to send already: they may be ready again soon.
+const crowdedWait = 5 * time.Millisecond
+
+// spare is the size up to which the memory of an answer is kept.
+const spare = 1 << 20
 
 // fetch makes one request and hands the answer out.
-func (r *reader) fetch(ctx context.Context, wishes []wish, crowd bool) error {
-	start := time.Now()
-	res, err := r.Fetch(ctx, r.broker, r.request(wishes, crowd))
-	if err == nil && res.Code != 0 {
-		err = r.FetchError(r.broker, wire.FetchedPartition{Code: res.Code})
+func (r *reader) fetch(ctx context.Context) error {
+	f := &wire.Fetch{MaxWait: r.w.cfg.FetchWait, MinBytes: 1, MaxBytes: int32(r.w.cfg.FetchBytes), Committed: true, Buf: r.buf}
+	if len(r.crowded) > 0 {
+		f.MaxWait = min(f.MaxWait, crowdedWait)
 	}
+	r.session.Next(f)
+	wanted, start := r.session.Len(), time.Now()
+	res, err := r.Fetch(ctx, r.broker, f)
 	size := 0
-	if err == nil {
-		size = r.hand(wishes, res)
-		r.buf = res.Buffer()
+	if err != nil {
+		r.session.Failed()
+	} else {
+		size, err = r.hand(res)
+		r.keep(res.Buffer(), size)
 	}
 	if hook := r.w.cfg.Hooks.Fetched; hook != nil {
-		hook(r.Name(), r.broker, len(wishes), size, time.Since(start), err)
+		hook(r.Name(), r.broker, wanted, size, time.Since(start), err)
 	}
 	return err
 }
 
-// hand gives every partition its part. As long as nothing came before it, the
-// broker was bound to give a partition at least one batch.
-func (r *reader) hand(wishes []wish, res *wire.FetchResult) (size int) {
-	type place struct {
-		topic     string
-		partition int32
+// keep keeps the memory of an answer for the next one, unless it is much more
+// than this one needed.
+func (r *reader) keep(buf []byte, size int) {
+	r.buf = buf
+	if cap(buf) > spare && size < cap(buf)/16 {
+		r.buf = nil
 	}
-	got := make(map[place]wire.FetchedPartition, len(res.Partitions))
-	for _, f := range res.Partitions {
-		got[place{f.Topic, f.Partition}] = f
+}
+
+// hand gives every partition its part of an answer.
+func (r *reader) hand(res *wire.FetchResult) (size int, err error) {
+	served, lost := r.session.Answered(res)
+	switch {
+	case lost:
+		r.w.cfg.Log.Debug().Str("cluster", r.Name()).Int32("broker", r.broker).Int16("code", res.Code).Msg("the broker has closed the fetch session; beginning another one")
+		return 0, nil
+	case res.Code != 0:
+		return 0, r.FetchError(r.broker, wire.FetchedPartition{Code: res.Code})
 	}
-	for _, w := range wishes {
-		f, found := got[place{w.topic, w.Partition}]
-		if !found {
-			continue
+	for _, x := range served {
+		x.Owner.fetched(x)
+		r.admit(x.Owner)
+		size += len(x.Records)
+	}
+	return size, nil
+}
+
+// relocate sends the partitions back to their keepers that another broker leads
+// now. If nobody can be asked, all stay where they are.
+func (r *reader) relocate(ctx context.Context) {
+	names := map[string]struct{}{}
+	for s := range r.seats {
+		names[s.p.key.Topic] = struct{}{}
+	}
+	if len(names) == 0 {
+		return
+	}
+	topics, err := r.Topics(ctx, slices.Collect(maps.Keys(names))...)
+	if len(topics) == 0 && err != nil {
+		return
+	}
+	for s := range r.seats {
+		if !leads(topics[s.p.key.Topic], s.p.key.Partition, r.broker) {
+			s.release()
 		}
-		w.p.fetched(r, w, f, size == 0)
-		size += len(f.Records)
-	}
-	return size
-}
-
-// scatter sends the partitions back to their keepers, who look for the leader.
-func (r *reader) scatter(wishes []wish) {
-	for _, w := range wishes {
-		w.p.leave(r)
 	}
 }
 
-// wish is what a partition wants from its reader now; ok is false while it has
-// no room. hungry says that there is something that it did not get.
-func (p *partition) wish(r *reader) (w wish, hungry, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	from, wants := p.core.wants()
-	if p.reader != r || !wants || p.target.buffered.Load() >= int64(p.w.cfg.TargetBuffer) {
-		return wish{}, false, false
+// leads says whether a broker leads a partition.
+func leads(t cluster.Topic, partition, broker int32) bool {
+	for _, p := range t.Partitions {
+		if p.ID == partition {
+			return p.Leader == broker
+		}
 	}
-	w = wish{p: p, life: p.life, from: from, topic: p.job.copy().Topic}
-	w.FetchPartition = wire.FetchPartition{Partition: p.key.Partition, Offset: from, MaxBytes: int32(p.w.cfg.PartitionBytes)}
-	return w, p.core.lastStable > from, true
-}
-
-// fetched takes the partition's part of an answer.
-func (p *partition) fetched(r *reader, w wish, f wire.FetchedPartition, first bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.reader != r || p.life != w.life {
-		return
-	}
-	if f.Code != 0 {
-		p.refetch(f.Code, w.from)
-		return
-	}
-	p.refusals = 0
-	delete(p.denied, sourceSide)
-	page := pageOf(f, first)
-	page.records = bytes.Clone(page.records) // the buffer is used again, and the batches may wait
-	p.core.fetched(w.from, page)
-	p.follow()
-	if p.core.pastEpoch != nil {
-		signal(p.wake)
-	}
-}
-
-// refetch takes an error of a partition. One partition in error ends every long
-// poll at once, so it leaves the reader. The lock is held.
-func (p *partition) refetch(code int16, from int64) {
-	p.detachReader()
-	switch code {
-	case 1: // OFFSET_OUT_OF_RANGE
-		p.beyond = &from
-	case 29: // TOPIC_AUTHORIZATION_FAILED
-		p.deny(sourceSide, fmt.Sprintf("the source refuses our reads (%s); grant READ on the topic", cluster.CodeName(code)))
-	}
-	p.log.Debug().Int16("code", code).Int64("from", from).Msg("a fetch was refused")
-	p.follow()
-	p.retryLater()
-}
-
-// leave goes back to the keeper after the reader's broker failed.
-func (p *partition) leave(r *reader) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.reader == r {
-		p.detachReader()
-		p.retryLater()
-	}
+	return false
 }

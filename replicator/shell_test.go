@@ -30,7 +30,9 @@ func idleWorker(t *testing.T, edit func(*Config)) *Worker {
 }
 
 func idleLink(w *Worker) *link {
-	return &link{Client: &cluster.Client{}, w: w, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
+	l := newLink(w)
+	l.Client = &cluster.Client{}
+	return l
 }
 
 // attached is a partition without a keeper, copying, with a reader and a stream.
@@ -39,109 +41,14 @@ func attached(t *testing.T, w *Worker, l *link, topic string, number int32, r *r
 	p := &partition{
 		w: w, key: events.CopyKey{Migration: "m", Topic: topic, Partition: number}, core: b.core,
 		run: context.Background(), ctx: context.Background(), cancel: func() {}, done: make(chan struct{}), wake: make(chan struct{}, 1),
-		ordered: true, source: l, target: l, reader: r, stream: s, absences: map[*link]int{}, denied: map[side]denial{},
+		ordered: true, source: l, target: l, stream: s, absences: map[*link]int{}, denied: map[side]denial{},
 		job: job{Directive: events.Directive{Position: 7, Migration: "m", Copy: &events.CopyOrder{Run: true, Topic: topic, TargetTopic: topic + "-copy", Partitions: 4}}},
 	}
 	b.settle()
 	if r != nil {
-		r.parts = append(r.parts, p)
+		p.sit(r)
 	}
 	return p, b
-}
-
-func TestReaderAsksInTurn(t *testing.T) {
-	w := idleWorker(t, func(c *Config) { c.FetchWait = time.Second })
-	l := idleLink(w)
-	r := &reader{link: l, broker: 1, wake: make(chan struct{}, 1)}
-	var parts []*partition
-	for i := range int32(3) {
-		p, _ := attached(t, w, l, []string{"a", "a", "b"}[i], i, r, nil)
-		parts = append(parts, p)
-	}
-	first := map[int32]bool{}
-	for range 3 {
-		wishes, left := r.plan()
-		require.Zero(t, left)
-		require.Len(t, wishes, 3)
-		first[wishes[0].Partition] = true
-	}
-	require.Len(t, first, 3, "each is first in turn")
-
-	parts[1].core.lastStable = 50 // there is something, and it did not get it
-	wishes, _ := r.plan()
-	require.Same(t, parts[1], wishes[0].p, "the hungry come first")
-	req := r.request(wishes, false)
-	require.Equal(t, time.Second, req.MaxWait)
-	require.True(t, req.Committed)
-	total := 0
-	for i, topic := range req.Topics {
-		total += len(topic.Partitions)
-		require.True(t, i == 0 || req.Topics[i-1].Topic != topic.Topic, "neighbours of one topic share an entry")
-	}
-	require.Equal(t, 3, total)
-
-	parts[0].core.paused = true
-	wishes, left := r.plan()
-	require.Len(t, wishes, 2)
-	require.Equal(t, 1, left)
-	require.Equal(t, crowded, r.request(wishes, true).MaxWait, "whoever was left out may be ready soon")
-
-	l.buffered.Store(int64(w.cfg.TargetBuffer))
-	wishes, left = r.plan()
-	require.Empty(t, wishes, "the target has no room")
-	require.Equal(t, 3, left)
-	r.remove(parts[0])
-	r.remove(parts[0])
-	require.Len(t, r.parts, 2)
-}
-
-func TestReaderHandsOut(t *testing.T) {
-	w := idleWorker(t, nil)
-	l := idleLink(w)
-	r := &reader{link: l, broker: 1, wake: make(chan struct{}, 1)}
-	a, ab := attached(t, w, l, "a", 0, r, nil)
-	b, bb := attached(t, w, l, "a", 1, r, nil)
-	ab.source.dense(batch.None, 3)
-	wishes := []wish{}
-	for _, p := range []*partition{a, b} {
-		x, _, ok := p.wish(r)
-		require.True(t, ok)
-		wishes = append(wishes, x)
-	}
-	data := ab.source.fetch(0, 1000).records
-	res := &wire.FetchResult{Partitions: []wire.FetchedPartition{
-		{Topic: "a", Partition: 0, HighWatermark: 3, LastStable: 3, Records: data},
-		{Topic: "a", Partition: 1, HighWatermark: 9, LastStable: 9},
-		{Topic: "other", Partition: 1, Code: 3},
-	}}
-	require.Equal(t, len(data), r.hand(wishes, res))
-	require.EqualValues(t, 3, a.core.queue.position)
-	require.EqualValues(t, len(data), l.buffered.Load())
-	require.EqualValues(t, 0, b.core.queue.position, "no room in the answer: nothing may be concluded")
-	for i := range data {
-		data[i] = 0xff // the buffer is used again
-	}
-	it, ok := a.core.send(0, 1)
-	require.True(t, ok)
-	require.NoError(t, it.bytes.Check())
-
-	r.hand(wishes[1:], &wire.FetchResult{Partitions: []wire.FetchedPartition{{Topic: "a", Partition: 1, HighWatermark: 9, LastStable: 9}}})
-	require.EqualValues(t, 9, b.core.queue.position, "it came first, and there was nothing")
-	_ = bb
-
-	b.life++
-	r.hand(wishes[1:], &wire.FetchResult{Partitions: []wire.FetchedPartition{{Topic: "a", Partition: 1, Code: 1}}})
-	require.Nil(t, b.beyond, "an answer of a former life")
-	x, _, _ := b.wish(r)
-	r.hand([]wish{x}, &wire.FetchResult{Partitions: []wire.FetchedPartition{{Topic: "a", Partition: 1, Code: 1}}})
-	require.EqualValues(t, 9, *b.beyond)
-	require.Nil(t, b.reader, "a partition in error leaves the reader")
-	require.Greater(t, b.fetchAfter, w.now())
-	_, _, ok = b.wish(r)
-	require.False(t, ok)
-	a.leave(r)
-	require.Nil(t, a.reader)
-	require.Empty(t, r.parts)
 }
 
 func TestStreamCollects(t *testing.T) {
@@ -213,10 +120,10 @@ func TestOrderOfAPartition(t *testing.T) {
 		return j
 	}
 	t.Run("pause and resume", func(t *testing.T) {
-		p, _ := attached(t, w, l, "a", 0, &reader{wake: make(chan struct{}, 1)}, nil)
+		p, _ := attached(t, w, l, "a", 0, newReader(l, 1), nil)
 		p.order(with(8, func(j *job) { j.paused = true }), true)
 		require.True(t, p.core.paused)
-		require.Nil(t, p.reader)
+		require.Nil(t, p.seat)
 		p.order(with(9, nil), true)
 		require.False(t, p.core.paused)
 		task, _ := p.next()

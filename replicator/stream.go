@@ -222,9 +222,6 @@ func (p *partition) answered(x parcel, a answer) {
 		p.doubted(d)
 	}
 	p.follow()
-	if p.reader != nil { // there may be room again
-		signal(p.reader.wake)
-	}
 }
 
 // doubted lets the recheck wait if there was no progress since the last one.

@@ -28,6 +28,7 @@ type Worker struct {
 	directives *log.Directives
 
 	links     *links
+	buffer    buffer // of all targets
 	loads     *loader
 	publisher *publisher
 	verifying chan struct{}
@@ -69,6 +70,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.holding.Store(true)
 	w.links = newLinks(w)
+	w.buffer = buffer{limit: cfg.Buffer, opened: w.links.nudge}
 	w.loads = newLoader(w.offsets.LoadAll)
 	w.publisher = newPublisher(w)
 	return w, nil

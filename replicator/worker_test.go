@@ -361,7 +361,7 @@ func TestPauseAndResume(t *testing.T) {
 		p := w.partitions()[0]
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.core.paused && p.reader == nil
+		return p.core.paused && p.seat == nil
 	})
 	fill(t, e.sourceAddr, o, 20, 20)
 	require.Never(t, func() bool { at, _, _ := e.published(one("orders")); return at > 20 }, 200*time.Millisecond, 20*time.Millisecond)

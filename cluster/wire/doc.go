@@ -3,7 +3,8 @@
 //
 //   - Any: every API, with kmsg as the codec, at the highest version that the broker at the other end of that very
 //     connection offers (brokers of one cluster differ during a rolling upgrade);
-//   - Fetch: many partitions, record batches handed over as the bytes that the broker sent, never decoded;
+//   - Fetch: many partitions, record batches handed over as the bytes that the broker sent, never decoded; FetchSession makes
+//     requests that name changes only (KIP-227);
 //   - Produce: many partitions, record batches sent as they are.
 //
 // The first exchanges on a connection are this package's own: TLS, the version exchange and the SASL login (with
