@@ -84,14 +84,17 @@ func (c *comparison) advance(m mark) error {
 	for len(c.trail) > 1 && c.trail[1].records <= m.records-c.LookBack {
 		c.trail = c.trail[1:]
 	}
-	c.res.Verified.Source, c.res.Verified.Target = m.source, m.target
+	if len(c.trail) > 0 {
+		c.res.LookBack = c.trail[0].target
+	}
+	c.res.Verified.Source, c.res.Verified.Target, c.res.OffMap = m.source, m.target, c.displaced
 	c.res.Records, c.res.Passed, c.res.Digest = m.records, m.passed, m.chains[0]
 	for side, name := range []string{"source", "target"} {
 		if c.tapes[side] != nil && c.tapes[side].stamped() {
 			c.tally.stamp(name)
 		}
 	}
-	return c.advanced(!c.passing && !c.waits())
+	return c.advanced(!c.passing && !c.tally.waits())
 }
 
 // wind places both tapes.
@@ -171,6 +174,9 @@ func (c *comparison) judged(sp *span, s, t record, atSource, atTarget place) {
 	switch v {
 	case paired:
 		sp.pair(c.hash.record(s), c.hash.record(t))
+		if len(sp.notes) > 0 || c.tally.waits() {
+			sp.note(note{key: c.hash.key(t.Key)})
+		}
 	case sourceAlone:
 		sp.alone(onSource, c.hash.record(s))
 	case targetAlone:
@@ -180,33 +186,20 @@ func (c *comparison) judged(sp *span, s, t record, atSource, atTarget place) {
 	case sourceHole:
 		p := c.hash.print(s)
 		f := c.finding(Loss, &p, nil)
-		sp.note(note{source: true, key: p.key, hole: &f, tombstone: p.nullValue})
+		sp.note(note{key: p.key, hole: &f, tombstone: p.nullValue})
 	}
 	if v != targetAlone && v != targetSpare {
-		c.seen(sp, true, s)
 		c.tapes[onSource].take()
 	}
 	if v == paired || v == targetAlone || v == targetSpare {
-		c.seen(sp, false, t)
 		c.tapes[onTarget].take()
-	}
-}
-
-// seen notes a record that a hole may wait for.
-func (c *comparison) seen(sp *span, source bool, r record) {
-	waits := c.tally.onTarget.any() || len(sp.notes) > 0
-	if source {
-		waits = c.tally.onSource.any()
-	}
-	if waits {
-		sp.note(note{source: source, key: c.hash.key(r.Key)})
 	}
 }
 
 // batch takes a batch of both sides whose bytes are equal, if that is what comes
 // next.
 func (c *comparison) batch(ctx context.Context, sp *span) (bool, error) {
-	if c.Deep || len(sp.notes) > 0 || c.waits() {
+	if c.Deep || len(sp.notes) > 0 || c.tally.waits() {
 		return false, nil
 	}
 	s, ok, err := c.tapes[onSource].whole(ctx)

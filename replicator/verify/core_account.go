@@ -31,12 +31,10 @@ type accounting struct {
 func (c *accounting) alones(a0, a1, b0, b1 int) {
 	for i := a0; i < a1; i++ {
 		c.sourceAlone(i)
-		c.explain(SourceCompacted, c.onSource.seen(c.a[i].key))
 	}
 	for k := b0; k < b1; k++ {
 		c.explain(Native, c.b[k].natives)
 		c.targetAlone(k)
-		c.explain(TargetCompacted, c.onTarget.seen(c.b[k].key))
 	}
 }
 
@@ -44,8 +42,7 @@ func (c *accounting) alones(a0, a1, b0, b1 int) {
 func (c *accounting) both(i int) {
 	a, b := c.a[i], c.b[c.ra[i].mate]
 	c.mark.records++
-	c.explain(SourceCompacted, c.onSource.seen(a.key))
-	c.explain(TargetCompacted, c.onTarget.seen(b.key))
+	c.seen(a.key)
 	c.explain(Native, b.natives)
 	if c.ra[i].role == same {
 		c.mark.chains[0] = c.mark.chains[0].then(a.whole)

@@ -13,6 +13,10 @@ const inStep = 64
 // cut is how much of a window is settled: what lies behind is looked at again
 // together with what follows. ok is false where more has to be seen.
 func (x *alignment) cut() (at pair, ok bool) {
+	if x.endB && x.Live && x.Map == nil { // what follows is not there yet
+		at, _ = x.lastAligned()
+		return pair{at.a, x.inB}, true
+	}
 	if x.endA && x.endB {
 		return pair{x.inA, x.inB}, true
 	}
@@ -57,15 +61,20 @@ func (x *alignment) quiet(roles []element) bool {
 // cutAnyway is the cut of a window that must not grow further. ok is false where
 // the sides have nothing in common.
 func (x *alignment) cutAnyway() (at pair, ok bool) {
+	if at, ok = x.lastAligned(); ok || x.Map == nil {
+		return at, ok
+	}
+	return x.cutByMap(), true
+}
+
+// lastAligned is where the last record ends that stands on both sides in order.
+func (x *alignment) lastAligned() (at pair, ok bool) {
 	for i, e := range x.ra {
 		if e.role == same || e.role == changed {
 			at, ok = pair{i + 1, e.mate + 1}, true
 		}
 	}
-	if ok || x.Map == nil {
-		return at, ok
-	}
-	return x.cutByMap(), true
+	return at, ok
 }
 
 // cutByMap takes the source records as they are, and the target records below

@@ -8,10 +8,11 @@ import (
 	"github.com/portage-kafka/portage/cluster/batch"
 )
 
-// holes are records that only one side has although the other's cleaner should
-// have left them alone or has their successor: each waits for a later record of
-// its key on the side that lacks it. (The cleaner keeps the last record of every
-// key; of keys whose last record is a tombstone it keeps none in the end.)
+// holes are records that only one side has, and that the other's cleaner may have
+// taken: each waits for a later record of its key. A cleaner keeps the last record
+// of every key, unless that is a tombstone, and cleans a log from its start; so
+// the side that still has the earlier record has the later one, too, and what is
+// waited for stands on both sides.
 type holes struct {
 	waiting map[batch.Digest]Finding // by digest of the key
 	most    int
@@ -45,6 +46,24 @@ func (h *holes) seen(key batch.Digest) int64 {
 	}
 	delete(h.waiting, key)
 	return 1
+}
+
+// settle judges the keys of which both sides have a record that the other lacks:
+// one of the two is at fault, and excuses the other. It is the later one, for a
+// cleaner takes the earlier one where the later one stands. It returns how many
+// of each are explained.
+func (h *holes) settle(other *holes) (here, there int64) {
+	for key, f := range h.waiting { //rules:ordered every key by itself
+		g, both := other.waiting[key]
+		switch {
+		case !both:
+		case f.timestamp < g.timestamp:
+			here += h.seen(key)
+		default:
+			there += other.seen(key)
+		}
+	}
+	return here, there
 }
 
 // any says whether a record waits.

@@ -114,7 +114,7 @@ func (j *judge) finding(kind Kind, a, b *print) Finding {
 	f := Finding{Kind: kind, Source: -1, Target: -1, Expected: -1, Records: 1}
 	for _, p := range []*print{b, a} {
 		if p != nil {
-			f.Key, f.NullKey, f.whole = p.sample, p.nullKey, p.whole
+			f.Key, f.NullKey, f.whole, f.timestamp = p.sample, p.nullKey, p.whole, p.timestamp
 		}
 	}
 	if b != nil {

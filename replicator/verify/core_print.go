@@ -12,6 +12,7 @@ type print struct {
 	key, value, headers batch.Digest
 	sample              string // the key's first bytes, for people
 	nullKey, nullValue  bool
+	plain               bool  // without headers
 	natives             int64 // records of others that were skipped just before it
 }
 
@@ -32,7 +33,7 @@ func (h hasher) print(r record) print {
 	return print{
 		offset: r.Offset, timestamp: r.Timestamp, whole: h.record(r), key: h.key(r.Key), value: h.d.Record(record{Value: r.Value}),
 		headers: h.d.Record(record{Headers: r.Headers}), sample: string(r.Key[:min(len(r.Key), sampled)]),
-		nullKey: r.Key == nil, nullValue: r.Value == nil,
+		nullKey: r.Key == nil, nullValue: r.Value == nil, plain: len(r.Headers) == 0,
 	}
 }
 
@@ -70,23 +71,34 @@ type ident struct {
 
 // strength is a way to tell that two records are the same one, although some
 // of their fields differ.
-type strength struct{ key, value, headers, timestamp bool }
+type strength struct {
+	key, value, headers, timestamp bool
+	// proves says whether the fields of a record say enough: many records share a
+	// null or no headers.
+	proves func(p print) bool
+}
 
 // exact wants all fields to be equal.
-func exact() strength { return strength{true, true, true, true} }
+func exact() strength {
+	return strength{key: true, value: true, headers: true, timestamp: true, proves: func(print) bool { return true }}
+}
 
-// weaker are the ways to recognise a changed record, from the surest on. Less
-// than two equal fields, or only fields that many records share, prove nothing.
-func weaker() []strength {
+// weaker are the ways to recognise a changed record, from the surest on: two
+// equal fields at least. Where cleaners leave holes on both sides, tombstones
+// that stand there by chance are not taken for one another.
+func weaker(holes bool) []strength {
+	always := func(print) bool { return true }
+	hasKey := func(p print) bool { return !p.nullKey }
+	hasValue := func(p print) bool { return !p.nullValue }
 	return []strength{
-		{key: true, value: true, headers: true},
-		{key: true, value: true, timestamp: true},
-		{key: true, headers: true, timestamp: true},
-		{value: true, headers: true, timestamp: true},
-		{key: true, value: true},
-		{key: true, timestamp: true},
-		{value: true, timestamp: true},
-		{value: true, headers: true},
+		{key: true, value: true, headers: true, proves: func(p print) bool { return hasValue(p) || hasKey(p) && !holes }},
+		{key: true, value: true, timestamp: true, proves: always},
+		{key: true, headers: true, timestamp: true, proves: always},
+		{value: true, headers: true, timestamp: true, proves: func(p print) bool { return hasValue(p) || !holes }},
+		{key: true, value: true, proves: func(p print) bool { return hasKey(p) && hasValue(p) }},
+		{key: true, timestamp: true, proves: hasKey},
+		{value: true, timestamp: true, proves: hasValue},
+		{value: true, headers: true, proves: func(p print) bool { return hasValue(p) && !p.plain }},
 	}
 }
 

@@ -19,11 +19,10 @@ type mark struct {
 	notes  int
 }
 
-// note is a record of a span that a hole waits for, or a hole.
+// note is a hole, or the key of a record on both sides that a hole may wait for.
 type note struct {
-	source    bool // a record of the source
 	key       batch.Digest
-	hole      *Finding // nil: seen
+	hole      *Finding
 	tombstone bool
 }
 
@@ -83,7 +82,7 @@ func (s *span) spare(why Reason) {
 	s.items++
 }
 
-// note remembers a hole, or a record that a hole may wait for.
+// note remembers what is to become of a hole.
 func (s *span) note(n note) {
 	s.notes = append(s.notes, n)
 	s.now.notes = len(s.notes)

@@ -96,23 +96,37 @@ func (t *tally) span(s *span, m mark) {
 		t.explain(why, n)
 	}
 	for _, n := range s.notes[:m.notes] {
-		switch {
-		case n.hole != nil:
+		if n.hole == nil {
+			t.seen(n.key)
+		} else {
 			t.explain(TargetCompacted, t.onTarget.add(n.key, *n.hole, n.tombstone))
-		case n.source:
-			t.explain(SourceCompacted, t.onSource.seen(n.key))
-		default:
-			t.explain(TargetCompacted, t.onTarget.seen(n.key))
 		}
 	}
 }
 
+// seen takes note of a record that stands on both sides: it may be the one that
+// a hole waits for.
+func (t *tally) seen(key batch.Digest) {
+	t.explain(SourceCompacted, t.onSource.seen(key))
+	t.explain(TargetCompacted, t.onTarget.seen(key))
+}
+
+// waits says whether a hole waits for its proof.
+func (t *tally) waits() bool { return t.onSource.any() || t.onTarget.any() }
+
 // finish judges what waited in vain for a later record of its key.
 func (t *tally) finish() {
+	lost, extra := t.onTarget.settle(t.onSource)
+	t.explain(TargetCompacted, lost)
+	t.explain(SourceCompacted, extra)
 	for _, f := range append(t.onTarget.left(), t.onSource.left()...) {
 		t.add(f)
 	}
-	if n := t.onTarget.dropped + t.onSource.dropped; n > 0 {
-		t.res.Problem = fmt.Sprintf("%d records may have been taken by compaction: too many wait for the later record of their key to tell", n)
+	if t.crowded() {
+		t.res.Problem = fmt.Sprintf("%d records may have been taken by compaction: too many wait for the later record of their key to tell",
+			t.onTarget.dropped+t.onSource.dropped)
 	}
 }
+
+// crowded says whether there was no room for a hole.
+func (t *tally) crowded() bool { return t.onTarget.dropped+t.onSource.dropped > 0 }

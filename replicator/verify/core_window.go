@@ -65,7 +65,7 @@ func explain(j *judge, w window) *alignment {
 	x.moves()
 	x.excuse()
 	x.repetitions()
-	for _, s := range weaker() {
+	for _, s := range weaker(j.Compacted || j.TargetCompacted) {
 		x.match(s, changed)
 	}
 	if j.Map != nil {
@@ -114,7 +114,7 @@ func (x *alignment) pairUp(i, k int, as role) {
 // indexes.
 func idents(s strength, all []print, roles []element, from, to int) (ids []ident, at []int) {
 	for i := from; i < to; i++ {
-		if roles[i].role == unclear {
+		if roles[i].role == unclear && s.proves(all[i]) {
 			ids, at = append(ids, s.of(all[i])), append(at, i)
 		}
 	}

@@ -40,7 +40,7 @@ func sideOf(rs ...record) *side {
 // there: a batch may have holes.
 func (s *side) batches(t require.TestingT) (all []raw) {
 	for chunk := range slices.Chunk(s.records, max(1, s.per)) {
-		r, _, ok, err := split(encoded(chunk))
+		r, _, ok, err := split(encoded(chunk, s.stamped))
 		require.NoError(t, err)
 		require.True(t, ok)
 		all = append(all, r)
@@ -49,7 +49,7 @@ func (s *side) batches(t require.TestingT) (all []raw) {
 }
 
 // encoded is a batch of records with offsets of their own.
-func encoded(rs []record) []byte {
+func encoded(rs []record, stamped bool) []byte {
 	base, latest := rs[0], int64(0)
 	b := kmsg.RecordBatch{
 		FirstOffset: base.Offset, Magic: 2, FirstTimestamp: base.Timestamp, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
@@ -65,6 +65,9 @@ func encoded(rs []record) []byte {
 		latest = max(latest, r.Timestamp)
 	}
 	b.MaxTimestamp = latest
+	if stamped {
+		b.Attributes |= logAppendTime
+	}
 	return seal(b.AppendTo(nil))
 }
 
@@ -97,7 +100,7 @@ func (w *world) run(t require.TestingT, save func(Result)) (Result, error) {
 	c := &comparison{Config: &cfg, judge: newJudge(&q), hash: newHasher(cfg.Key), res: &res, tally: newTally(&res, &cfg), fresh: q.After == nil}
 	c.open = func(_ context.Context, i int, from, until int64) (tape, error) {
 		w.opened++
-		k := &cursor{pager: pager{until: min(until, sides[i].end())}, logStart: sides[i].start, stamps: sides[i].stamped}
+		k := &cursor{pager: pager{until: min(until, sides[i].end())}, logStart: sides[i].start}
 		k.begin, k.next, k.page, k.position = sides[i].start, k.until, batches[i], max(from, sides[i].start)
 		k.seek(k.position)
 		return k, nil
@@ -124,11 +127,8 @@ func (w *world) bound(c *comparison) {
 	}
 	if c.After != nil {
 		from = c.After.Verified
-	} else {
-		c.res.From, c.res.Verified = from, from
 	}
-	c.mark = mark{source: from.Source, target: from.Target, records: c.res.Records, passed: c.res.Passed}
-	c.mark.chains[0] = c.res.Digest
+	c.begin(from)
 }
 
 // end is the offset behind the last record.

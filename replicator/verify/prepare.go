@@ -66,12 +66,19 @@ func (c *comparison) place(ctx context.Context) error {
 	if from.Source > c.UpTo && c.After != nil {
 		return fmt.Errorf("%s was compared up to %d, and is to be compared up to %d: was the topic created anew? then begin without the earlier result", c.Source, from.Source, c.UpTo)
 	}
+	c.begin(from)
+	return nil
+}
+
+// begin places the comparison.
+func (c *comparison) begin(from offsetmap.Pair) {
 	if c.After == nil {
-		c.res.From, c.res.Verified = from, from
+		c.res.From, c.res.Verified, c.res.LookBack = from, from, from.Target
 	}
 	c.mark = mark{source: from.Source, target: from.Target, records: c.res.Records, passed: c.res.Passed}
 	c.mark.chains[0] = c.res.Digest
-	return nil
+	c.trail = []mark{{target: c.res.LookBack, records: c.res.Records}}
+	c.displaced = c.res.OffMap
 }
 
 func (c *comparison) from(ctx context.Context) (from offsetmap.Pair, err error) {

@@ -105,7 +105,7 @@ func (c *comparison) beyond(ctx context.Context, w *window) error {
 			}
 		}
 		t.close()
-		if err != nil && !errors.Is(err, ErrNotYet) {
+		if err = unless(ErrNotYet, err); err != nil {
 			return err
 		}
 	}
@@ -131,21 +131,19 @@ func (c *comparison) settle(ctx context.Context, x *alignment, at pair) error {
 	return c.advance(m)
 }
 
-// earlier reads where records stand on the target that were compared lately.
+// earlier reads where records stand on the target that were compared lately, as
+// far as they are still there.
 func (c *comparison) earlier(ctx context.Context) (map[batch.Digest]int64, error) {
 	at := make(map[batch.Digest]int64)
-	if len(c.trail) == 0 || c.trail[0].target >= c.mark.target {
-		return at, nil
-	}
 	t, err := c.open(ctx, onTarget, c.trail[0].target, c.mark.target)
 	if err != nil {
-		return nil, err
+		return at, unless(ErrOvertaken, err)
 	}
 	defer t.close()
 	for {
 		r, ok, err := t.peek(ctx)
 		if err != nil || !ok {
-			return at, err
+			return at, unless(ErrOvertaken, err)
 		}
 		d := c.hash.record(r)
 		if _, known := at[d]; !known {
@@ -153,6 +151,14 @@ func (c *comparison) earlier(ctx context.Context) (map[batch.Digest]int64, error
 		}
 		t.take()
 	}
+}
+
+// unless is the error, but for one that does no harm here.
+func unless(harmless, err error) error {
+	if errors.Is(err, harmless) {
+		return nil
+	}
+	return err
 }
 
 // unaligned gives up: nothing that follows can be said to belong together.
@@ -165,7 +171,7 @@ func (c *comparison) unaligned() error {
 
 // proofs reads on for the later records of their keys that holes wait for.
 func (c *comparison) proofs(ctx context.Context) error {
-	if !c.waits() {
+	if !c.tally.waits() && !c.tally.crowded() {
 		return nil
 	}
 	if err := c.prove(ctx, onSource, c.tally.onSource, SourceCompacted); err != nil {
@@ -177,9 +183,6 @@ func (c *comparison) proofs(ctx context.Context) error {
 	c.tally.finish()
 	return c.advance(c.mark)
 }
-
-// waits says whether a hole waits for its proof.
-func (c *comparison) waits() bool { return c.tally.onSource.any() || c.tally.onTarget.any() }
 
 // prove reads from the bound to the end that a side has now.
 func (c *comparison) prove(ctx context.Context, side int, h *holes, why Reason) error {

@@ -72,7 +72,8 @@ type Finding struct {
 	// Digest is the keyed digest of the record, of the target's where it has one.
 	Digest string `json:"digest,omitempty"`
 
-	whole batch.Digest
+	whole     batch.Digest
+	timestamp int64
 }
 
 // String puts the finding in words, with the record's key.
@@ -116,6 +117,10 @@ type Result struct {
 	// accounted for on both sides.
 	From     offsetmap.Pair `json:"from"`
 	Verified offsetmap.Pair `json:"verified"`
+	// OffMap says that the sides do not stand there as the map says.
+	OffMap bool `json:"off_map,omitempty"`
+	// LookBack is the target offset from which on what is repeated is searched for.
+	LookBack int64 `json:"look_back"`
 	// UpTo is the source offset that was asked for.
 	UpTo int64 `json:"up_to"`
 	// Records is how many stand on both sides, Passed how many of them were

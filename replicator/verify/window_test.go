@@ -1,0 +1,170 @@
+package verify
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/portage-kafka/portage/fsm/offsetmap"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// TestEveryRecordDiffers: where nothing is equal but everything is recognised,
+// each difference is found, and reading again stays within bounds.
+func TestEveryRecordDiffers(t *testing.T) {
+	const n = 20_000
+	shifted := contents(n)
+	for i := range shifted {
+		shifted[i].Timestamp += 1 << 40
+	}
+	for _, m := range []*offsetmap.Map{nil, mapOf(t, n, offsetmap.Run{Count: n})} {
+		w := &world{source: sideOf(contents(n)...), target: sideOf(shifted...), q: Request{UpTo: n, Map: m}}
+		w.source.per, w.target.per = 100, 100
+		res := w.compare(t)
+		require.Equal(t, map[Kind]int64{Timestamp: n}, res.Kinds)
+		require.Len(t, res.Findings, 1000, "listed are the first")
+		require.EqualValues(t, n, res.Records)
+		require.Less(t, w.opened, 10, "tapes are wound, not opened again")
+	}
+}
+
+// TestNothingInCommon: by order, two logs that have nothing in common for longer
+// than a window are given up, and named where.
+func TestNothingInCommon(t *testing.T) {
+	w := &world{source: sideOf(contents(2000)...), target: sideOf(contents(4000)[2000:]...), q: Request{UpTo: 2000}, cfg: Config{Window: 512}}
+	res, err := w.run(t, nil)
+	require.ErrorIs(t, err, errUnaligned)
+	require.Equal(t, []Finding{{Kind: Unaligned, Source: 0, Target: 0}}, bare(res.Findings))
+	require.Equal(t, Different, res.Verdict)
+	require.Contains(t, res.Problem, "512 records of each side from source 0 and target 0 on")
+	require.Equal(t, "1 differences: from source 0 and target 0 on the sides have nothing in common", res.Summary())
+}
+
+// TestLongLoss: by map a loss may be longer than any window; by order it may not.
+func TestLongLoss(t *testing.T) {
+	const n, from, to = 3000, 100, 2500
+	w := &world{source: sideOf(contents(n)...), target: sideOf(contents(n)...), cfg: Config{Window: 512, Findings: 5}}
+	w.target.records = slices.Delete(w.target.records, from, to)
+	w.q = Request{UpTo: n, Map: mapOf(t, n, offsetmap.Run{Count: n})}
+	res := w.compare(t)
+	require.Equal(t, map[Kind]int64{Loss: to - from}, res.Kinds)
+	require.Len(t, res.Findings, 5)
+	require.Contains(t, res.Summary(), "2395 more")
+	require.EqualValues(t, n-(to-from), res.Records)
+	require.Equal(t, offsetmap.Pair{Source: n, Target: n}, res.Verified)
+
+	w.q.Map = nil
+	_, err := w.run(t, nil)
+	require.ErrorIs(t, err, errUnaligned)
+	w.cfg.Window = 4096
+	require.Equal(t, map[Kind]int64{Loss: to - from}, w.compare(t).Kinds)
+}
+
+// TestTruncatedTarget: the source's records behind the target's end are lost one
+// by one, however many, and need no window.
+func TestTruncatedTarget(t *testing.T) {
+	w := &world{source: sideOf(contents(3000)...), target: sideOf(contents(10)...), q: Request{UpTo: 3000}, cfg: Config{Window: 512}}
+	require.Equal(t, map[Kind]int64{Loss: 2990}, w.compare(t).Kinds)
+	w.source, w.target, w.q.UpTo = w.target, w.source, 10
+	require.Equal(t, map[Kind]int64{Extra: 2990}, w.compare(t).Kinds)
+}
+
+// TestMovedFar: a record that was moved further than its window is out of order
+// all the same.
+func TestMovedFar(t *testing.T) {
+	rs := contents(4000)
+	moved := slices.Insert(slices.Delete(slices.Clone(rs), 100, 101), 3500, rs[100])
+	w := &world{source: sideOf(rs...), target: sideOf(moved...), q: Request{UpTo: 4000}}
+	res := w.compare(t)
+	require.Equal(t, []Finding{{Kind: Reorder, Source: 100, Target: 3500}}, bare(res.Findings))
+	require.Equal(t, map[Kind]int64{Reorder: 1}, res.Kinds)
+	require.Equal(t, `1 differences: source 100 stands out of order, at target 3500`, res.Summary())
+	w.source, w.target = w.target, w.source
+	require.Equal(t, []Finding{{Kind: Reorder, Source: 3500, Target: 100}}, bare(w.compare(t).Findings))
+}
+
+// TestAlignmentIsLongest: where no element repeats, no choice of equal elements
+// in order is longer; where some do, what is chosen is at least in order.
+func TestAlignmentIsLongest(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		distinct := rapid.Bool().Draw(rt, "distinct")
+		a, b := drawIdents(rt, "a", distinct), drawIdents(rt, "b", distinct)
+		m := align(a, b)
+		n, after := 0, -1
+		for i, k := range m {
+			if k < 0 {
+				continue
+			}
+			require.Equal(rt, a[i], b[k])
+			require.Greater(rt, k, after)
+			n, after = n+1, k
+		}
+		if longest := longestCommon(a, b); distinct {
+			require.Equal(rt, longest, n)
+		} else {
+			require.LessOrEqual(rt, n, longest)
+			require.True(rt, n > 0 || longest == 0)
+		}
+	})
+}
+
+func drawIdents(rt *rapid.T, name string, distinct bool) (ids []ident) {
+	most := int64(6)
+	if distinct {
+		most = 40
+	}
+	of := rapid.SliceOfN(rapid.Int64Range(0, most), 0, 30)
+	if distinct {
+		of = rapid.SliceOfNDistinct(rapid.Int64Range(0, most), 0, 30, rapid.ID[int64])
+	}
+	for _, v := range of.Draw(rt, name) {
+		ids = append(ids, ident{timestamp: v})
+	}
+	return ids
+}
+
+// longestCommon is the textbook's length of a longest common subsequence.
+func longestCommon(a, b []ident) int {
+	row := make([]int, len(b)+1)
+	for _, x := range a {
+		diagonal := 0
+		for k, y := range b {
+			above := row[k+1]
+			if row[k+1] = max(above, row[k]); x == y {
+				row[k+1] = diagonal + 1
+			}
+			diagonal = above
+		}
+	}
+	return row[len(b)]
+}
+
+// TestImages: looking up in any order finds what the runs say.
+func TestImages(t *testing.T) {
+	m := images{runs: mapOf(t, 40, offsetmap.Run{Source: 2, Target: 5, Count: 3}, offsetmap.Run{Source: 10, Target: 8, Count: 1}, offsetmap.Run{Source: 11, Target: 12, Count: 9}).Runs()}
+	image, origin := map[int64]int64{}, map[int64]int64{}
+	for _, r := range m.runs {
+		for i := range r.Count {
+			image[r.Source+i], origin[r.Target+i] = r.Target+i, r.Source+i
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		for _, o := range rapid.SliceOf(rapid.Int64Range(0, 30)).Draw(rt, "offsets") {
+			got, ok := m.image(o)
+			want, has := image[o]
+			require.Equal(rt, has, ok)
+			require.Equal(rt, want, got)
+			got, ok = m.origin(o)
+			want, has = origin[o]
+			require.Equal(rt, has, ok)
+			require.Equal(rt, want, got)
+		}
+	})
+	require.True(t, m.whole(2, 5, 3))
+	require.False(t, m.whole(2, 5, 4), "runs over the end")
+	require.False(t, m.whole(2, 6, 1), "another target")
+	require.False(t, m.whole(1, 4, 2), "begins before")
+	for upTo, want := range map[int64]int64{0: 3, 2: 3, 3: 6, 5: 8, 10: 8, 11: 9, 40: 21} {
+		require.Equal(t, want, m.end(3, upTo), upTo)
+	}
+}
