@@ -190,3 +190,47 @@ func TestStopWithoutTheHandler(t *testing.T) {
 	require.EqualValues(t, 0, e.committed(e.s, testTopic)[0])
 	close(release)
 }
+
+// An instance stops although what it has to say cannot be said and the target cannot be left: it waits a little, no more.
+func TestStopWithControlAway(t *testing.T) {
+	t.Parallel() // it waits for some seconds
+	e := newEnv(t, 1)
+	o := e.orchestra()
+	o.hold = 700 * time.Millisecond
+	o.begin()
+	a := e.start(e.consumerConfig("a"))
+	e.send(2)
+	e.allHandled()
+	o.prepare(1)
+	o.holdNow(1)
+	e.pair.Target.Cut()
+	e.eventually(func() bool { return e.alarmed("asking for an abort of epoch 1: hold-expired") }, "the hold does not expire")
+	require.NoError(t, a.halt())
+	require.EqualValues(t, 2, e.committed(e.s, testTopic)[0])
+	e.pair.Target.Heal() // for what the test itself has open
+}
+
+// A handler that was abandoned and does not care for its context cannot keep Run from returning either, and Run says so.
+func TestStopWithoutTheAbandoned(t *testing.T) {
+	t.Parallel() // Run waits for some seconds
+	e := newEnv(t, 1)
+	o := e.orchestra()
+	o.hold, o.policy = 300*time.Millisecond, events.StragglerProceed
+	o.begin()
+	entered, release := make(chan struct{}), make(chan struct{})
+	cfg := e.consumerConfig("a")
+	cfg.Handler = func(context.Context, agent.Record) error {
+		close(entered)
+		<-release
+		return nil
+	}
+	a := e.start(cfg)
+	o.prepare(1)
+	e.send(1)
+	<-entered
+	o.holdNow(1)
+	err := a.halt()
+	require.ErrorIs(t, err, agent.ErrStopTimeout)
+	require.ErrorContains(t, err, "abandoned")
+	close(release)
+}

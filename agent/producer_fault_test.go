@@ -214,3 +214,43 @@ func TestProducerSourceAway(t *testing.T) {
 		})
 	}
 }
+
+// A batch that is refused is taken apart: what was wrong with it may be one record, and the order stays.
+func TestProducerTakesABatchApart(t *testing.T) {
+	t.Parallel() // it lingers for a while
+	p := newPlant(t)
+	cfg := p.config()
+	cfg.Linger = time.Second
+	sizes := make(chan int, 10)
+	producer := p.start(cfg, WithProducerObserver(ProducerObserver{Sent: func(_ int32, records, _ int, _ time.Duration, _ error) { sizes <- records }}))
+	ready(t, producer)
+	p.failing(kerr.MessageTooLarge)
+	zero, acks, errs := int32(0), make(chan Ack, 3), make(chan error, 3)
+	for range 3 {
+		require.NoError(t, producer.SendAsync(t.Context(), Message{Partition: &zero, Value: []byte("v")}, func(a Ack, err error) {
+			acks <- a
+			errs <- err
+		}))
+	}
+	require.NoError(t, producer.Flush(t.Context()))
+	for want := range int64(3) {
+		require.NoError(t, <-errs)
+		require.Equal(t, want, (<-acks).Offset)
+	}
+	require.Equal(t, []int{3, 1, 1, 1}, []int{<-sizes, <-sizes, <-sizes, <-sizes})
+}
+
+// A configuration is checked before anything is connected.
+func TestProducerConfigIsChecked(t *testing.T) {
+	p := newPlant(t)
+	for want, spoil := range map[string]func(*ProducerConfig){
+		`fields Topic "" and Instance "web-0"`:  func(c *ProducerConfig) { c.Topic = "" },
+		"fields Linger -1ns":                    func(c *ProducerConfig) { c.Linger = -1 },
+		"BatchBytes 65536 and BufferBytes 1000": func(c *ProducerConfig) { c.BufferBytes = 1000 },
+	} {
+		cfg := p.config()
+		spoil(&cfg)
+		_, err := NewProducer(cfg)
+		require.ErrorContains(t, err, want)
+	}
+}

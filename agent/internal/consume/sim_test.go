@@ -73,7 +73,7 @@ func TestRulesAreNeeded(t *testing.T) {
 		{"latest arrival wins", faults{agents: 3, late: true, stale: true}},
 		{"resume at the timeout", faults{agents: 3, late: true, aborts: 2}},
 		{"drained with a record in hand", faults{agents: 2}},
-		{"a repeated abort counts", faults{agents: 3, echo: true, late: true, slow: 0.01}},
+		{"a repeated abort counts", faults{agents: 3, echo: true, late: true, slow: 0.05}},
 	} {
 		t.Run(k.lie, func(t *testing.T) {
 			t.Parallel()
