@@ -26,10 +26,21 @@ func (c *core) fetched(from int64, p page) {
 		}
 		c.enqueue(c.withoutLosses(s))
 	}
-	if c.queue.position == from && p.first && p.stable > from {
-		// Nothing is left between here and the last stable offset: compaction took it all.
-		c.skip(p.stable)
+	if c.stop == nil && c.queue.position == from && p.first && p.stable > from {
+		c.nothing(from, p)
 	}
+}
+
+// nothing takes a page that holds no batch although the broker was bound to
+// serve one. With no bytes at all, compaction took everything between here and
+// the last stable offset. With bytes, a length is damaged: no checksum covers
+// it, and to pass over it would lose what stands there.
+func (c *core) nothing(from int64, p page) {
+	if len(p.records) > 0 {
+		c.haltAfter(CodeRefusedBatch, from, from+1, "source offset %d: %v: %d bytes hold no whole batch", from, batch.ErrCorrupt, len(p.records))
+		return
+	}
+	c.skip(p.stable)
 }
 
 // enqueue takes one batch in.

@@ -1,0 +1,159 @@
+package replicator
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"github.com/portage-kafka/portage/cluster/batch"
+	"github.com/portage-kafka/portage/testkit/realkafka/classes"
+	"github.com/stretchr/testify/require"
+)
+
+func goldens(t *testing.T) map[string]classes.Golden {
+	t.Helper()
+	all, err := classes.Load("../cluster/batch/testdata/classes")
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	return all
+}
+
+// played is a core that was given a golden's page, and what it sent.
+type played struct {
+	*bench
+	sent []*item
+}
+
+// play gives a page to a core whose target takes everything.
+func play(t *testing.T, g classes.Golden, records []byte) *played {
+	t.Helper()
+	p := &played{bench: newBench(t, func(l *limits) { l.mergeBelow, l.mergeUpTo = g.Page.MergeBelow, g.Page.MergeUpTo })}
+	p.source.start, p.source.end, p.target.maxBytes = g.Page.From, g.Page.From, g.Page.MaxBytes
+	p.pid = classes.Identity().ID - 1
+	p.settle()
+	p.core.fetched(g.Page.From, page{
+		high: g.Page.HighWatermark, stable: g.Page.LastStable, start: g.Page.LogStart, aborted: g.Page.Aborted,
+		records: bytes.Clone(records), first: true, // a core writes headers anew in place
+	})
+	for {
+		it, a, ok := p.send()
+		if !ok {
+			return p
+		}
+		p.sent = append(p.sent, it)
+		p.core.answered(it, a)
+	}
+}
+
+// TestGoldens: of the pages of real brokers the core makes what the simplest
+// copier makes of them, byte for byte.
+func TestGoldens(t *testing.T) {
+	for name, g := range goldens(t) {
+		p := play(t, g, g.Page.Records)
+		if g.Stop != "" {
+			require.Equal(t, halted, p.core.phase, name)
+			require.Equal(t, CodeRefusedBatch, p.core.stop.code, name)
+			require.Equal(t, g.Stop, p.core.stop.reason, name)
+		} else {
+			require.Equal(t, copying, p.core.phase, name)
+			end, _ := p.core.ledger.end()
+			require.Equal(t, []int64{g.Next, g.Next}, []int64{end, p.core.queue.position}, name)
+		}
+		require.Len(t, p.sent, len(g.Sent), name)
+		for i, it := range p.sent {
+			want, got := g.Sent[i], classes.Hex(it.bytes)
+			if want.Encoded {
+				var err error
+				got, err = classes.Plain(it.bytes)
+				require.NoError(t, err, name)
+			}
+			require.Equal(t, want.Bytes, got, "%s: batch %d of source offsets %s", name, i, want.Origins)
+			require.Equal(t, want.Codec, it.bytes.Codec().String(), name)
+			require.Equal(t, want.Origins, originsOf(it), name)
+		}
+	}
+}
+
+func originsOf(it *item) (text string) {
+	for _, r := range it.runs {
+		if text != "" {
+			text += " "
+		}
+		text += fmt.Sprintf("%d-%d", r.source, r.source+r.count-1)
+	}
+	return text
+}
+
+// TestDamagedGoldens: no flipped byte of a real page is copied or makes the
+// core pass over records, but in the base offset, which nothing protects: the
+// copy stops, or goes on as if nothing had been flipped.
+func TestDamagedGoldens(t *testing.T) {
+	for name, g := range goldens(t) {
+		if g.Page.MergeBelow > 0 || g.Stop != "" { // merging changes with sizes
+			continue
+		}
+		whole := play(t, g, g.Page.Records)
+		for at := range g.Page.Records {
+			if inBaseOffset(g, at) {
+				continue
+			}
+			records := bytes.Clone(g.Page.Records)
+			records[at] ^= 0x41
+			p := play(t, g, records)
+			require.LessOrEqual(t, len(p.sent), len(whole.sent), "%s, byte %d", name, at)
+			for i, it := range p.sent {
+				require.Equal(t, whole.sent[i].bytes, it.bytes, "%s, byte %d", name, at)
+			}
+			if p.core.stop == nil {
+				end, _ := p.core.ledger.end()
+				require.LessOrEqual(t, end, reached(g, p.sent), "%s, byte %d: records were passed over", name, at)
+			}
+		}
+	}
+}
+
+// inBaseOffset says whether a byte of the page belongs to a base offset.
+func inBaseOffset(g classes.Golden, at int) bool {
+	for _, b := range g.Batches {
+		if at < len(b.Raw) {
+			return at < 8
+		}
+		at -= len(b.Raw)
+	}
+	return at < 8
+}
+
+// reached is how far a copy may have come that has sent so much: to the first
+// batch with records that were not sent.
+func reached(g classes.Golden, sent []*item) int64 {
+	next := g.Page.From
+	if n := len(sent); n > 0 {
+		next = max(next, sent[n-1].next)
+	}
+	for _, b := range g.Batches {
+		raw := batch.Batch(b.Raw)
+		if b.Class != batch.Skip.String() && raw.LastOffset() >= next {
+			return next
+		}
+		next = max(next, raw.NextOffset())
+	}
+	return next
+}
+
+// TestNoWholeBatch: bytes that hold no whole batch where the broker was bound
+// to serve one are damage, not an empty stretch that may be passed over.
+func TestNoWholeBatch(t *testing.T) {
+	b := newBench(t, nil)
+	b.source.dense(batch.None, 3)
+	b.settle()
+	p := b.source.fetch(0, 1<<20)
+	binary.BigEndian.PutUint32(p.records[8:], 1<<20) // the length: no checksum covers it
+	other := p
+	other.first = false // another partition came before: the rest did not fit
+	b.core.fetched(0, other)
+	require.Nil(t, b.core.stop)
+	require.Zero(t, b.core.queue.position)
+	b.core.fetched(0, p)
+	b.stopped(CodeRefusedBatch, 0, 1, "hold no whole batch")
+}
