@@ -41,15 +41,21 @@ func (s *readers) chairs() []chair {
 // what changed. It returns true when it appended something that counted.
 func (s *readers) guard(ctx context.Context) (bool, error) {
 	for _, c := range s.chairs() {
-		claim, ok := s.view.Claim(fsm.ClaimKey{Cluster: c.cluster, Kind: events.OfGroup, Name: s.g.Group})
-		if ok && claim.Migration != s.g.Migration {
-			continue // a later migration decides about this group there
+		if !s.claims(c.cluster) {
+			continue
 		}
 		if did, err := s.attend(ctx, c); did || err != nil {
 			return did, err
 		}
 	}
 	return false, nil
+}
+
+// claims says whether this migration decides about the group on a cluster: once
+// it is over, a later one may.
+func (s *readers) claims(cluster string) bool {
+	claim, ok := s.view.Claim(fsm.ClaimKey{Cluster: cluster, Kind: events.OfGroup, Name: s.g.Group})
+	return !ok || claim.Migration == s.g.Migration
 }
 
 // attend takes one guard one step further.

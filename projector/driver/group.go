@@ -220,7 +220,7 @@ const (
 // afterwards keeps the guard in the source group; once it is alone there it
 // closes the group to everybody, KIP-848 clients included.
 func (s *readers) afterwards(ctx context.Context) (time.Duration, error) {
-	if s.g.Readers != events.PhaseOnTarget || s.g.SourceGuard.Exclusive || s.g.SourceGuard.MemberID == "" {
+	if s.g.Readers != events.PhaseOnTarget || s.g.SourceGuard.Exclusive || s.g.SourceGuard.MemberID == "" || !s.claims(s.g.Plan.Source.ID) {
 		return 0, nil
 	}
 	snap, err := inspect(ctx, s.source, s.g.Group)
@@ -233,11 +233,10 @@ func (s *readers) afterwards(ctx context.Context) (time.Duration, error) {
 	if left := time.Until(s.mem.sealAfter); left > 0 {
 		return left, nil
 	}
-	p := s.d.guards.at(s.sourceSeat(), s.it)
-	if p == nil {
-		return s.idle(), nil
+	if _, held := s.d.guards.held(s.sourceSeat(), s.it); !held {
+		return s.wait(s.mem, "source: the guard is not inside", s.idle())
 	}
-	if err := p.Seal(ctx); err != nil {
+	if err := s.d.guards.at(s.sourceSeat(), s.it).Seal(ctx); err != nil {
 		// Every attempt opens the group for a moment, and the guard holds it all the same.
 		s.mem.sealAfter = time.Now().Add(sealPause)
 		if errors.Is(err, group.ErrKeepsType) {

@@ -69,7 +69,7 @@ func (w *work) ensureTopic(ctx context.Context, t *fsm.Topic) (stands events.Tar
 			return stands, err
 		}
 	}
-	if t.Growing && !created {
+	if t.Growing {
 		if err := growTopic(ctx, target, t); err != nil {
 			return stands, err
 		}
