@@ -155,25 +155,15 @@ func (c *core) encode() {
 	}
 }
 
-// identity numbers the next count records.
-func (c *core) identity(count int32) batch.Producer {
-	p := batch.Producer{ID: c.claims.mine.ProducerID, Epoch: c.claims.mine.ProducerEpoch, Sequence: c.queue.sequence}
-	c.queue.sequence = p.After(count).Sequence
-	return p
-}
-
-// pass stamps a batch without touching its records.
+// pass stamps a batch without touching its records. Rewrite checks it first.
 func (c *core) pass(it *item) {
 	base, count := it.source.BaseOffset(), it.source.Count()
-	if err := it.source.Check(); err != nil {
+	p := batch.Producer{ID: c.claims.mine.ProducerID, Epoch: c.claims.mine.ProducerEpoch, Sequence: c.queue.sequence}
+	if err := it.source.Rewrite(p); err != nil {
 		c.refuse(it, err)
 		return
 	}
-	p := c.identity(count)
-	if err := it.source.Rewrite(p); err != nil { // impossible: it was checked
-		c.refuse(it, err)
-		return
-	}
+	c.queue.sequence = p.After(count).Sequence
 	it.bytes, it.source, it.producer, it.count = it.source, nil, p, count
 	it.runs = []stretch{{base, int64(count)}}
 	c.queue.made++
