@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/portage-kafka/portage/cluster"
@@ -53,7 +54,11 @@ func TestTopicLife(t *testing.T) {
 	require.NoError(t, c.DeleteTopic(ctx, name))
 	require.ErrorIs(t, c.DeleteTopic(ctx, name), cluster.ErrUnknownTopic)
 	again := cluster.TopicSpec{Name: name, Partitions: 1}
-	require.NoError(t, c.CreateTopic(ctx, again))
+	require.Eventually(t, func() bool { // with ZooKeeper the old one is there for a moment more
+		err = c.CreateTopic(ctx, again)
+		require.True(t, err == nil || errors.Is(err, cluster.ErrTopicExists), "%v", err)
+		return err == nil
+	}, timeout, step)
 	topics, err = c.Topics(ctx, name)
 	require.NoError(t, err)
 	require.NotEqual(t, got.ID, topics[name].ID, "a topic born again has another id")
@@ -97,7 +102,9 @@ func TestConfigs(t *testing.T) {
 
 	if real() { // the embedded broker takes any value
 		err = c.AlterTopicConfigs(ctx, name, map[string]string{"cleanup.policy": "nonsense"}, nil)
-		require.ErrorIs(t, err, kerr.InvalidConfig)
+		code, _ := cluster.Code(err)
+		require.Contains(t, []int16{kerr.InvalidConfig.Code, kerr.InvalidRequest.Code}, code, "the latter before Kafka 3: %v", err)
+		require.ErrorContains(t, err, "nonsense")
 	}
 	_, err = c.TopicConfigs(ctx, "no-such-topic")
 	require.ErrorIs(t, err, cluster.ErrUnknownTopic)
