@@ -14,39 +14,47 @@ import (
 // mapStore keeps the offset maps of all partitions as workers publish them.
 // Safe for concurrent use.
 type mapStore struct {
-	mu     sync.RWMutex
-	tracks map[copyOf]*track
+	mu sync.RWMutex
+	// tracks has the latest copy of each partition.
+	tracks map[events.CopyKey]*track
 	// complete is true once all that was published before the driver started is
 	// known: before that, the absence of a run says nothing.
 	complete bool
 }
 
-// copyOf names a copy of a partition: each time it is begun anew is another.
-type copyOf struct {
-	events.CopyKey
-	recopies int32
-}
-
-func newMapStore() *mapStore { return &mapStore{tracks: make(map[copyOf]*track)} }
+func newMapStore() *mapStore { return &mapStore{tracks: make(map[events.CopyKey]*track)} }
 
 // put joins a published block to its partition's map. A block that cannot be
 // joined yet is kept, and the reason returned: the map reaches as far as it did.
+// What is left of a copy that was begun anew since is dropped.
 func (s *mapStore) put(k events.CopyKey, b events.Block) error {
 	m, err := offsetmap.Unpack(b.Runs)
 	if err != nil {
 		return fmt.Errorf("offset map of %s, block %d.%d: %w", k, b.OwnerEpoch, b.Number, err)
 	}
-	s.mu.Lock()
-	t := s.tracks[copyOf{k, b.Recopies}]
+	t := s.track(k, b.Recopies)
 	if t == nil {
-		t = &track{}
-		s.tracks[copyOf{k, b.Recopies}] = t
+		return nil
 	}
-	s.mu.Unlock()
 	if err := t.put(offsetmap.Block{OwnerEpoch: b.OwnerEpoch, Number: int64(b.Number), Map: m}); err != nil {
 		return fmt.Errorf("offset map of %s: block %d of owner epoch %d: %w", k, b.Number, b.OwnerEpoch, err)
 	}
 	return nil
+}
+
+// track is the map of a partition in one of its copies, nil for a former one.
+func (s *mapStore) track(k events.CopyKey, recopies int32) *track {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tracks[k]
+	switch {
+	case t == nil || t.recopies < recopies:
+		t = &track{recopies: recopies}
+		s.tracks[k] = t
+	case t.recopies > recopies:
+		return nil
+	}
+	return t
 }
 
 // whole notes that everything published so far is known.
@@ -66,14 +74,16 @@ func (s *mapStore) isWhole() bool {
 func (s *mapStore) of(k events.CopyKey, recopies int32) (copied, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	t, ok := s.tracks[copyOf{k, recopies}]
-	return t, ok
+	t, ok := s.tracks[k]
+	return t, ok && t.recopies == recopies
 }
 
 // track is the map of one partition. What is asked of it is answered from its
 // state at that moment; it only ever grows. A block is joined once, so the work
 // is that of the block and not of the map.
 type track struct {
+	recopies int32
+
 	mu    sync.Mutex
 	known bool
 	m     offsetmap.Map

@@ -47,13 +47,6 @@ func TestMapsGrow(t *testing.T) {
 	require.EqualValues(t, 25, m.Watermark(), "a contradiction changes nothing")
 	_, ok = s.of(events.CopyKey{Migration: "other", Topic: "orders", Partition: 1}, 0)
 	require.False(t, ok)
-
-	anew := blockOf(t, 0, 0, 0, offsetmap.Run{Source: 0, Target: 0, Count: 2})
-	anew.OwnerEpoch, anew.Recopies = 7, 1
-	require.NoError(t, s.put(k, anew))
-	m, ok = s.of(k, 1)
-	require.True(t, ok)
-	require.EqualValues(t, 2, m.Watermark(), "a copy that was begun anew has a map of its own")
 }
 
 // TestMapsAnyOrder: whatever the order in which blocks come, the map is that of
@@ -81,4 +74,25 @@ func TestMapsAnyOrder(t *testing.T) {
 func TestMapsRefuse(t *testing.T) {
 	s, k := newMapStore(), events.CopyKey{Migration: "m", Topic: "orders"}
 	require.ErrorContains(t, s.put(k, events.Block{OwnerEpoch: 3, Number: 4, Runs: []byte{9}}), "block 3.4")
+}
+
+// TestMapsOfCopies: a copy that was begun anew has a map of its own, and nothing
+// that comes late from the former one gets into it.
+func TestMapsOfCopies(t *testing.T) {
+	s, k := newMapStore(), events.CopyKey{Migration: "m", Topic: "orders"}
+	of := func(recopies int32, n int64) events.Block {
+		b := blockOf(t, 0, 0, 0, offsetmap.Run{Count: n})
+		b.Recopies = recopies
+		return b
+	}
+	require.NoError(t, s.put(k, of(0, 9)))
+	require.NoError(t, s.put(k, of(1, 5)))
+	require.NoError(t, s.put(k, of(0, 30)))
+	m, ok := s.of(k, 1)
+	require.True(t, ok)
+	require.EqualValues(t, 5, m.Watermark())
+	for _, other := range []int32{0, 2} {
+		_, ok = s.of(k, other)
+		require.False(t, ok, other)
+	}
 }

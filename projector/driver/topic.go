@@ -73,7 +73,7 @@ func (w *work) sourceEnds(ctx context.Context, t *fsm.Topic, at int64) (map[int3
 // this phase was first looked at.
 func (w *work) awaitSync(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
 	mem := w.d.recall(w.it, t.Copy, 0)
-	if mem.goal == nil {
+	if len(mem.goal) != int(t.Plan.Partitions) { // none yet, or another orchestrator has grown the topic meanwhile
 		ends, err := w.sourceEnds(ctx, t, cluster.Stable)
 		if err != nil {
 			return 0, err

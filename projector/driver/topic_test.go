@@ -27,6 +27,25 @@ func TestSync(t *testing.T) {
 	require.JSONEq(t, marshal(t, events.CopySynced{Ends: []events.PartitionOffset{{Partition: 0, Offset: 2}}}), string(e.Body))
 }
 
+// TestSyncOfGrown: another orchestrator has given the topic more partitions since
+// this one looked at it: the ends of all of them are to be reached.
+func TestSyncOfGrown(t *testing.T) {
+	r := newRig(t)
+	r.begin(nil, "orders")
+	r.write(r.source(), "orders", "one")
+	r.created("orders")
+	r.awaits(orders, "orders/0 is not copied yet")
+	require.NoError(t, r.source().GrowTopic(t.Context(), "orders", 2))
+	r.say(events.Worker, orders, 0, events.PartitionsAdded{Partitions: 2})
+	require.NoError(t, r.target().GrowTopic(t.Context(), "orders", 2))
+	id, _ := r.exists("orders")
+	r.say(events.Orchestrator, orders, 0, events.TargetCreated{TopicID: id, Created: true})
+	r.awaits(orders, "orders/0 is not copied yet")
+	r.copied("orders")
+	e := r.does(orders, "CopySynced")
+	require.JSONEq(t, marshal(t, events.CopySynced{Ends: []events.PartitionOffset{{Partition: 0, Offset: 1}, {Partition: 1}}}), string(e.Body))
+}
+
 // completing is a migration of which nothing is left but the comparison.
 func completing(t *testing.T) *rig {
 	r := onTarget(t)

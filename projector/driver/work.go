@@ -94,14 +94,21 @@ func (w *work) onGroup(ctx context.Context, g *fsm.Group, body events.Body) (tim
 	return w.say(ctx, in)
 }
 
-// copies finds the maps of the migration's present copies.
+// copies finds the maps of the migration's present copies. It is for one
+// goroutine.
 func (w *work) copies() copies {
+	recopies := make(map[string]int32)
 	return func(topic string, partition int32) (copied, bool) {
-		t, ok := w.view.Topic(w.mig.Name, topic)
-		if !ok {
-			return nil, false
+		n, known := recopies[topic]
+		if !known {
+			t, ok := w.view.Topic(w.mig.Name, topic)
+			if !ok {
+				return nil, false
+			}
+			n = t.Recopies
+			recopies[topic] = n
 		}
-		return w.d.maps.of(events.CopyKey{Migration: w.mig.Name, Topic: topic, Partition: partition}, t.Recopies)
+		return w.d.maps.of(events.CopyKey{Migration: w.mig.Name, Topic: topic, Partition: partition}, n)
 	}
 }
 

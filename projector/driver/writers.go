@@ -63,6 +63,9 @@ func (w *work) settleWriters(ctx context.Context, t *fsm.Topic) (time.Duration, 
 	return w.onTopic(ctx, t, events.WritersAxis, events.SwitchCompleted{Evidence: fmt.Sprintf("the copy has passed the source's ends %v", partitionOffsets(ends))})
 }
 
+// strayEvery is how often a quiet source is looked at, at most.
+const strayEvery = time.Second
+
 // watchSource waits for the source to be quiet, and then for strays.
 func (w *work) watchSource(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
 	if t.Writers != events.PhaseOnTarget {
@@ -74,10 +77,10 @@ func (w *work) watchSource(ctx context.Context, t *fsm.Topic) (time.Duration, er
 		return 0, err
 	}
 	if t.Retire == events.PhaseQuiet {
-		for _, s := range strays(t, ends) {
-			return w.onTopic(ctx, t, events.RetirementAxis, events.StrayWrite{Partition: s.Partition, Offset: s.Offset, ProducerID: -1})
+		if list := strays(t, ends); len(list) > 0 {
+			return w.onTopic(ctx, t, events.RetirementAxis, events.StrayWrite{Partition: list[0].Partition, Offset: list[0].Offset, ProducerID: -1})
 		}
-		return time.Second, nil
+		return max(strayEvery, w.idle()), nil
 	}
 	if why := behind(t.Topic, ends, w.copies()); why != "" {
 		return w.wait(mem, why, w.idle())

@@ -1,0 +1,83 @@
+package driver
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/portage-kafka/portage/cluster"
+	"github.com/portage-kafka/portage/events"
+)
+
+// TestClear: the target of a copy that is to begin anew is deleted once the
+// workers have left it, and then it is created again.
+func TestClear(t *testing.T) {
+	r := newRig(t)
+	r.begin(nil, "orders")
+	r.synced("orders")
+	r.published()
+	r.say(events.Operator, orders, 0, events.RecopyRequested{})
+	r.awaits(orders, "the workers are not told to stop yet")
+	r.published()
+	mend := broken(r.pair.Target, kmsg.DeleteTopics, "orders", kerr.TopicAuthorizationFailed)
+	_, err := r.look(orders)
+	require.ErrorIs(t, err, cluster.ErrUnauthorized)
+	mend()
+	r.away["target"] = true
+	r.fails(orders, errAway.Error())
+	r.away["target"] = false
+	mend = broken(r.pair.Target, kmsg.DeleteTopics, "orders", kerr.UnknownTopicOrPartition)
+	r.fails(orders, "orders on target is still being deleted")
+	mend()
+	before, _ := r.exists("orders")
+	r.does(orders, "TargetDeleted")
+	r.does(orders, "TargetCreated")
+	after, ok := r.exists("orders")
+	require.True(t, ok)
+	require.NotEqual(t, before, after)
+	r.awaitsCopy()
+}
+
+// awaitsCopy says that what is known of a former copy does not count.
+func (r *rig) awaitsCopy() {
+	r.t.Helper()
+	r.write(r.source(), "orders", "one")
+	r.awaits(orders, "orders/0 is not copied yet, the source is at 1")
+}
+
+// TestClearSomebodysTopic: a topic that somebody made in place of the copy is
+// not deleted: a person has to look.
+func TestClearSomebodysTopic(t *testing.T) {
+	r := newRig(t)
+	r.begin(nil, "orders")
+	r.synced("orders")
+	r.say(events.Operator, orders, 0, events.RecopyRequested{})
+	r.published()
+	recreate(r, "orders")
+	r.does(orders, "CopyFailed")
+	require.Contains(t, r.topic("orders").Stop.Reason, "somebody has deleted it and created it again")
+	_, ok := r.exists("orders")
+	require.True(t, ok)
+}
+
+// TestGrow: the target gets the partitions that the source has got, whatever
+// fails on the way, and what was there stays.
+func TestGrow(t *testing.T) {
+	r := newRig(t)
+	r.begin(nil, "orders")
+	r.synced("orders")
+	before, _ := r.exists("orders")
+	require.NoError(t, r.source().GrowTopic(t.Context(), "orders", 3))
+	r.say(events.Worker, orders, 0, events.PartitionsAdded{Partitions: 3})
+	mend := broken(r.pair.Target, kmsg.CreatePartitions, "orders", kerr.PolicyViolation)
+	r.fails(orders, "POLICY_VIOLATION")
+	mend()
+	r.does(orders, "TargetCreated")
+	after, _ := r.exists("orders")
+	require.Equal(t, before, after)
+	all, err := r.target().Topics(t.Context(), "orders")
+	require.NoError(t, err)
+	require.Len(t, all["orders"].Partitions, 3)
+}
