@@ -141,6 +141,47 @@ func reached(g classes.Golden, sent []*item) int64 {
 	return next
 }
 
+// TestRefusalsNameEveryOffset: what people may give up to go on is all that the
+// refused bytes stand for, and nothing that only they say.
+func TestRefusalsNameEveryOffset(t *testing.T) {
+	g := goldens(t)["format-1-gzip@2.8.2"]
+	wrapped := func(page) batch.Batch { return bytes.Clone(g.Batches[0].Raw) }
+	edited := func(at int, with byte) func(page) batch.Batch {
+		return func(p page) batch.Batch {
+			b := batch.Batch(bytes.Clone(p.records))
+			b[at] = with
+			return b
+		}
+	}
+	sealedWith := func(attributes int16) func(page) batch.Batch {
+		return func(page) batch.Batch { return stored(5, 8, attributes, -1, recs(5, 4)) }
+	}
+	for name, c := range map[string]struct {
+		make       func(page) batch.Batch
+		from       int64
+		first, end int64
+	}{
+		"three messages in one, of which the last one's offset is known": {wrapped, 0, 0, 3},
+		"the same, read from within":                                     {wrapped, 1, 1, 3},
+		"the last of them":                                               {wrapped, 2, 2, 3},
+		"its offset is beyond the log":                                   {func(p page) batch.Batch { b := wrapped(p); b[6] = 1; return b }, 0, 0, 1},
+		"an unknown codec, the checksum is right":                        {sealedWith(6), 2, 5, 9},
+		"that codec, read from within":                                   {sealedWith(6), 7, 7, 9},
+		"an unknown format far away":                                     {edited(16, 9), 0, 0, 1},
+		"a length that does not fit":                                     {edited(23, 0x80), 0, 0, 1},
+		"a marker with a wrong checksum":                                 {edited(22, 0x20), 0, 0, 1},
+	} {
+		source := &sourceLog{}
+		source.put(stored(7, 9, 0, -1, recs(7, 3)))
+		p := source.fetch(0, 1<<20)
+		p.stable, p.records = 12, c.make(p)
+		steps := p.steps(c.from, 0)
+		require.Len(t, steps, 1, name)
+		require.Equal(t, batch.Refuse, steps[0].class, name)
+		require.Equal(t, []int64{c.first, c.end}, []int64{steps[0].from, steps[0].next}, name)
+	}
+}
+
 // TestNoWholeBatch: bytes that hold no whole batch where the broker was bound
 // to serve one are damage, not an empty stretch that may be passed over.
 func TestNoWholeBatch(t *testing.T) {

@@ -35,7 +35,7 @@ func (p page) steps(from int64, maxBytes int) []step {
 			class, reason = batch.Refuse, err.Error()
 		}
 		if class == batch.Refuse {
-			return append(out, refusal(b, from, reason))
+			return append(out, p.refusal(b, from, reason))
 		}
 		if b.NextOffset() <= from {
 			continue
@@ -58,12 +58,18 @@ func checkSkipped(b batch.Batch, class batch.Class) error {
 	return b.Check()
 }
 
-// refusal is the step that ends a page: of such bytes not even the offsets are
-// believed.
-func refusal(b batch.Batch, from int64, reason string) step {
-	at := from
-	if b.BaseOffset() > from {
-		at = b.BaseOffset()
+// refusal is the step that ends a page. It names offsets that may be given up
+// to go on, so it believes the batch's own only where they are proven: with a
+// right checksum, or of an older message, whose offset is that of its last
+// record, as far as the log is stable.
+func (p page) refusal(b batch.Batch, from int64, reason string) step {
+	s := step{b: b, class: batch.Refuse, reason: reason, from: from, next: from + 1}
+	old := b.Magic() >= 0 && b.Magic() < batch.Magic
+	switch {
+	case b.Check() == nil:
+		s.from, s.next = max(from, b.BaseOffset()), b.NextOffset()
+	case old && b.BaseOffset() > from && b.BaseOffset() < p.stable:
+		s.next = b.BaseOffset() + 1
 	}
-	return step{b: b, class: batch.Refuse, reason: reason, from: at, next: at + 1}
+	return s
 }

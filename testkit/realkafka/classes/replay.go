@@ -88,9 +88,9 @@ func (r *replay) take(b batch.Batch, filter *batch.Filter) {
 	r.Batches = append(r.Batches, Judged{shape(b), class.String(), reason, bytes.Clone(b)})
 	from := max(r.Next, b.BaseOffset())
 	switch {
-	case class == batch.Refuse:
+	case class == batch.Refuse: // where it begins is not known: an older message has the offset of its last record
 		r.flush()
-		r.stop(from, errors.New(reason))
+		r.stop(r.Next, errors.New(reason))
 	case b.NextOffset() <= r.Next:
 	case class == batch.Skip:
 		if err := b.Check(); err != nil {
