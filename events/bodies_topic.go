@@ -57,6 +57,16 @@ type TargetCreated struct {
 	Created bool `json:"created"`
 	// Configs are the settings that it has while it is copied, as read back.
 	Configs map[string]string `json:"configs,omitempty"`
+	// ACLs are those that let nobody write.
+	ACLs CopiedACLs `json:"acls,omitzero"`
+}
+
+// CopiedACLs says what became of the ACLs of a source topic.
+type CopiedACLs struct {
+	// Count is how many ACLs of the source topic stand on the target.
+	Count int `json:"count,omitempty"`
+	// Note says why they were not copied, empty where they were.
+	Note string `json:"note,omitempty"`
 }
 
 // EventType implements [Body].
@@ -386,7 +396,10 @@ func (b CopyShared) Validate() error { return partitionAt(b.Partition, 0) }
 
 // WritersRolling is the decision from which on producers that start write to
 // the target.
-type WritersRolling struct{}
+type WritersRolling struct {
+	// ACLs are all of the source topic's, WRITE among them.
+	ACLs CopiedACLs `json:"acls,omitzero"`
+}
 
 // EventType implements [Body].
 func (WritersRolling) EventType() Type { return "WritersRolling" }

@@ -7,7 +7,7 @@ import (
 )
 
 // shape is what a Go type says about the JSON that it is read from: the names
-// of the fields and which are required (those without omitempty). It exists
+// of the fields and which are required (those without omitempty and omitzero). It exists
 // because encoding/json is lenient where a contract must not be: it takes
 // "Offset" for "offset" and a missing number for 0.
 type shape struct {
@@ -47,7 +47,7 @@ func structShape(t reflect.Type) *shape {
 	s := &shape{fields: make(map[string]shapeField)}
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		s.add(name, options != "omitempty", shapeOf(f.Type))
+		s.add(name, options != "omitempty" && options != "omitzero", shapeOf(f.Type))
 	}
 	return s
 }

@@ -81,7 +81,8 @@ func (w *work) ensureTopic(ctx context.Context, t *fsm.Topic) (stands events.Tar
 	if err := w.ensureConfigs(ctx, target, t.Plan.TargetTopic, wanted); err != nil {
 		return stands, err
 	}
-	return events.TargetCreated{TopicID: id, Created: created, Configs: wanted}, nil
+	acls, err := w.copyACLs(ctx, t, false)
+	return events.TargetCreated{TopicID: id, Created: created, Configs: wanted, ACLs: acls}, err
 }
 
 // fits refuses a topic that is not the one to copy into, and returns its id.

@@ -13,7 +13,11 @@ import (
 // armWriters waits until the workers expect other writers on the target.
 func (w *work) armWriters(ctx context.Context, t *fsm.Topic) (time.Duration, error) {
 	if len(t.Shared) == int(t.Plan.Partitions) {
-		return w.onTopic(ctx, t, events.WritersAxis, events.WritersRolling{})
+		acls, err := w.copyACLs(ctx, t, true)
+		if err != nil {
+			return 0, err
+		}
+		return w.onTopic(ctx, t, events.WritersAxis, events.WritersRolling{ACLs: acls})
 	}
 	mem := w.d.recall(w.it, t.Writers, t.Standing.Epoch)
 	why := fmt.Sprintf("the copy of %d of %d partitions expects other writers", len(t.Shared), t.Plan.Partitions)
