@@ -16,7 +16,7 @@ REAL_HOMES := $(wildcard testkit cluster events projector replicator agent cmd)
 REAL_PKGS = $(addprefix ./,$(sort $(patsubst %/,%,$(dir $(shell grep -rl --include='*_test.go' '^func TestReal' $(REAL_HOMES))))))
 
 .DEFAULT_GOAL := help
-.PHONY: help test check kafka kafka-fetch lint fmt cover bench bench-copy demo schema
+.PHONY: help test check kafka kafka-fetch lint fmt cover bench bench-copy soak demo schema
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ cover: ## coverage of the tests that need nothing but Go
 
 bench: ## the Go benchmarks; compare runs with benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+soak: kafka-fetch ## ten minutes of killed workers and broken brokers, on three real brokers a side (ARGS="-soak=30m -soak.seed=7")
+	PORTAGE_REAL=1 $(GO) test -count=1 -timeout 90m -v -run '^TestRealSoak$$' ./testkit/e2e -soak=10m $(ARGS)
 
 bench-copy: kafka-fetch ## copying beside MirrorMaker 2 and the limit, on real brokers (half an hour; ARGS="-mb 300 -runs 1")
 	$(GO) run ./testkit/bench/copy $(ARGS)

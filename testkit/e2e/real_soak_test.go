@@ -183,7 +183,7 @@ func (s *soak) breaking(until time.Time) {
 
 // rest lets some time pass: what happens in it is drawn, not waited for.
 func (s *soak) rest(least, most time.Duration) {
-	time.Sleep(least + time.Duration(s.r.Int64N(int64(most-least)))) //rules:sleep faults come at random times
+	time.Sleep(least + time.Duration(s.r.Int64N(int64(most-least))))
 }
 
 func (s *soak) killWorker() string {
