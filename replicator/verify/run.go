@@ -123,7 +123,9 @@ func (r *runner) advanced(i int, final bool) error {
 	*was = now
 	r.report()
 	if final && r.cfg.Save != nil {
-		return r.cfg.Save(i, res.clone())
+		so := res.clone()
+		so.conclude(nil)
+		return r.cfg.Save(i, so)
 	}
 	return nil
 }

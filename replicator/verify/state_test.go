@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm/offsetmap"
 	"github.com/stretchr/testify/require"
 )
@@ -102,21 +101,4 @@ func FuzzState(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, raw, twice)
 	})
-}
-
-// TestMapOf: only blocks of the present copy count, and one has to be there.
-func TestMapOf(t *testing.T) {
-	block := func(recopies int32, number int, runs []byte) events.Block {
-		return events.Block{Recopies: recopies, Number: number, Runs: runs}
-	}
-	first, second := mapOf(t, 5, offsetmap.Run{Count: 5}), mapOf(t, 9, offsetmap.Run{Source: 0, Target: 2, Count: 9})
-	m, err := MapOf([]events.Block{block(0, 0, first.Pack()), block(1, 0, second.Pack())}, 1)
-	require.NoError(t, err)
-	require.Equal(t, second.Runs(), m.Runs())
-	_, err = MapOf([]events.Block{block(0, 0, first.Pack())}, 1)
-	require.ErrorIs(t, err, ErrNotYet)
-	_, err = MapOf([]events.Block{block(0, 3, []byte("x"))}, 0)
-	require.ErrorContains(t, err, "block 3 of owner 0")
-	_, err = MapOf([]events.Block{block(0, 0, first.Pack()), block(0, 1, second.Pack())}, 0)
-	require.ErrorIs(t, err, offsetmap.ErrConflict)
 }
