@@ -84,6 +84,7 @@ func (s *step) completeWriters() string {
 	s.mig.Count.Switching--
 	s.mig.Count.Writers++
 	s.migTouched = true
+	s.direct(s.producerDirective)
 	return ""
 }
 

@@ -3,6 +3,8 @@ package driver
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm"
@@ -14,10 +16,16 @@ type offsets map[string]map[int32]int64
 
 // drainedOffsets puts the committed offsets into the order of the group's
 // partitions. Where nothing was ever committed, the position that an instance
-// reported stands in.
+// reported stands in. A partition that was read and is not in the plan has no
+// cut: on the target it would be read again from its begin.
 func drainedOffsets(g *fsm.Group, committed offsets) ([]events.TopicOffset, string) {
 	var list []events.TopicOffset
 	for _, t := range g.Topics {
+		for _, p := range slices.Sorted(maps.Keys(committed[t.Topic])) {
+			if p >= t.Partitions {
+				return nil, fmt.Sprintf("%s/%d is committed, but the plan knows of %d partitions: the topic has grown, wait until the new ones are copied", t.Topic, p, t.Partitions)
+			}
+		}
 		for p := range t.Partitions {
 			at, ok := committed[t.Topic][p]
 			acked, known := highestProcessed(g, t.Topic, p)

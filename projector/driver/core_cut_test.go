@@ -35,6 +35,9 @@ func TestDrainedOffsets(t *testing.T) {
 	g.Members = g.Members[:1]
 	_, why = drainedOffsets(g, map[string]map[int32]int64{"orders": {0: 10}})
 	require.Contains(t, why, "orders/1 has no committed offset")
+
+	_, why = drainedOffsets(aSwitch(), map[string]map[int32]int64{"orders": {0: 10, 1: 4, 2: 7}, "clicks": {9: 1}})
+	require.Contains(t, why, "orders/2 is committed, but the plan knows of 2 partitions")
 }
 
 func dense(t *testing.T, n int64) *track {

@@ -62,7 +62,7 @@ func (s *readers) sourceNow(ctx context.Context) (snap snapshot, at committed, e
 	err = atOnce(ctx,
 		func(ctx context.Context) (err error) { snap, err = inspect(ctx, s.source, s.g.Group); return err },
 		func(ctx context.Context) (err error) {
-			at, err = s.committed(ctx, s.source, sourceTopics(s.g))
+			at, err = s.committed(ctx, s.source, nil) // whatever it has read, in the plan or not
 			return err
 		},
 	)
