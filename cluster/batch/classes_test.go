@@ -1,6 +1,7 @@
 package batch_test
 
 import (
+	"bytes"
 	"flag"
 	"testing"
 
@@ -77,8 +78,7 @@ func timeOf(b classes.Judged, r batch.Record) int64 {
 	return r.Timestamp
 }
 
-// Every class has a golden from a real broker, of every codec where the records are touched; only what no broker serves has
-// none.
+// Every class has a golden from a real broker, of every codec where the records are touched, and of both framings of snappy.
 func TestGoldensShowEveryClass(t *testing.T) {
 	all, err := classes.Load(goldens)
 	require.NoError(t, err)
@@ -94,8 +94,13 @@ func TestGoldensShowEveryClass(t *testing.T) {
 			seen["sent "+s.Codec] = true
 		}
 		seen["rest"] = seen["rest"] || len(g.Rest) > 0
+		for _, b := range g.Batches {
+			framed := bytes.HasPrefix(batch.Batch(b.Raw).Payload(), []byte("\x82SNAPPY\x00"))
+			seen["framed snappy"] = seen["framed snappy"] || framed
+			seen["raw snappy"] = seen["raw snappy"] || b.Codec == "snappy" && !framed
+		}
 	}
-	want := []string{"rest", "append-time", "delete-horizon", "transactional", "transactional control", "format 0", "format 1",
+	want := []string{"rest", "framed snappy", "raw snappy", "append-time", "delete-horizon", "transactional", "transactional control", "format 0", "format 1",
 		"transaction marker", "emptied by compaction", "aborted transaction", "LogAppendTime", "compaction removed records"}
 	for _, class := range []batch.Class{batch.Pass, batch.Reencode, batch.Cut, batch.Skip, batch.Refuse} {
 		want = append(want, class.String())

@@ -18,5 +18,9 @@
 // The loop of a copier: Split a fetch response into batches, Classify each, then Rewrite and send it, or Records +
 // Encode and send the pieces, or skip it.
 //
+// Messages of formats 0 and 1, which brokers before 3.0 write where message.format.version asks for them, are refused: no
+// version of Fetch converts them upwards. What real brokers serve of each class, and what becomes of it, is kept in
+// testdata/classes (see package testkit/realkafka/classes).
+//
 // A Batch is a byte slice. Accessors of one that is too short return zeros; Check says whether it is whole.
 package batch

@@ -57,20 +57,8 @@ func Identity() batch.Producer { return batch.Producer{ID: 1001, Epoch: 0} }
 // Replay copies a page in the simplest way, under the identity given. It leaves the page as it is.
 func Replay(p Page, id batch.Producer) Result {
 	r := replay{Page: p, id: id, Result: Result{Next: p.From}}
-	filter := batch.NewFilter(p.Aborted)
-	rest := p.Records
-	for r.Stop == "" {
-		b, after := batch.Split(rest)
-		if b == nil {
-			break
-		}
-		rest = after
-		r.take(b, filter)
-	}
-	r.flush()
-	if r.Stop == "" {
-		r.Rest = rest
-	}
+	r.judge()
+	r.send()
 	return r.Result
 }
 
@@ -78,28 +66,56 @@ func Replay(p Page, id batch.Producer) Result {
 type replay struct {
 	Page
 	Result
-	id    batch.Producer
-	small []batch.Batch // to be merged with what follows
-	from  int64         // the first offset that counts in the first of them
+	id   batch.Producer
+	copy []part
 }
 
-func (r *replay) take(b batch.Batch, filter *batch.Filter) {
-	class, reason := batch.Classify(b, batch.Case{Aborted: filter.Aborted(b), Limit: r.MaxBytes})
+// part is a batch to be copied, from an offset on.
+type part struct {
+	batch.Batch
+	class batch.Class
+	from  int64
+}
+
+// judge takes the page apart, up to a batch that cannot be copied.
+func (r *replay) judge() {
+	filter := batch.NewFilter(r.Aborted)
+	rest := r.Records
+	for {
+		b, after := batch.Split(rest)
+		if b == nil {
+			break
+		}
+		rest = after
+		if !r.take(b, filter.Aborted(b)) {
+			return
+		}
+	}
+	if len(rest) > 0 {
+		r.Rest = rest
+	}
+}
+
+// take judges one batch and says whether to go on.
+func (r *replay) take(b batch.Batch, aborted bool) bool {
+	class, reason := batch.Classify(b, batch.Case{Aborted: aborted, Limit: r.MaxBytes})
 	r.Batches = append(r.Batches, Judged{shape(b), class.String(), reason, bytes.Clone(b)})
-	from := max(r.Next, b.BaseOffset())
+	if class == batch.Skip {
+		if err := b.Check(); err != nil { // nobody looks at it again
+			class, reason = batch.Refuse, err.Error()
+		}
+	}
 	switch {
 	case class == batch.Refuse: // where it begins is not known: an older message has the offset of its last record
-		r.flush()
 		r.stop(r.Next, errors.New(reason))
+		return false
 	case b.NextOffset() <= r.Next:
-	case class == batch.Skip:
-		if err := b.Check(); err != nil {
-			r.stop(from, err)
-		}
-		r.Next = b.NextOffset()
-	default:
-		r.copy(b, class, from)
+		return true
+	case class != batch.Skip:
+		r.copy = append(r.copy, part{b, class, max(r.Next, b.BaseOffset())})
 	}
+	r.Next = b.NextOffset()
+	return true
 }
 
 // stop ends the copy at a source offset.
@@ -108,87 +124,85 @@ func (r *replay) stop(at int64, err error) {
 	if errors.As(err, &large) {
 		at = large.Offset
 	}
-	if r.Stop == "" {
-		r.Stop = fmt.Sprintf("source offset %d: %v", at, err)
+	r.Stop = fmt.Sprintf("source offset %d: %v", at, err)
+}
+
+// send makes batches for the target, merging what is small; parts that do not go together go alone.
+func (r *replay) send() {
+	for len(r.copy) > 0 {
+		n := r.mergeable()
+		err := r.sendFirst(n)
+		if err != nil && n > 1 {
+			n = 1
+			err = r.sendFirst(n)
+		}
+		if err != nil {
+			r.Next = r.copy[0].from
+			r.stop(r.Next, err)
+			return
+		}
+		r.copy = r.copy[n:]
 	}
 }
 
-// copy sends a batch, or keeps it to be merged with others.
-func (r *replay) copy(b batch.Batch, class batch.Class, from int64) {
-	size := len(b)
-	for _, x := range r.small {
-		size += len(x)
+// mergeable counts the parts that are small enough to go together.
+func (r *replay) mergeable() (n int) {
+	size := 0
+	for _, p := range r.copy {
+		size += len(p.Batch)
+		if p.class == batch.Cut || len(p.Batch) > r.MergeBelow || n > 0 && size > r.MergeUpTo {
+			break
+		}
+		n++
 	}
-	small := class != batch.Cut && len(b) <= r.MergeBelow
-	if !small || size > r.MergeUpTo {
-		r.flush()
-	}
-	if r.Stop != "" {
-		return
-	}
-	if len(r.small) == 0 {
-		r.from = from
-	}
-	r.small, r.Next = append(r.small, b), b.NextOffset()
-	if !small {
-		r.flush()
-	}
+	return max(n, 1)
 }
 
-// flush sends what was kept: a single batch as it is, if it may stay so.
-func (r *replay) flush() {
-	all := r.small
-	r.small = nil
-	if len(all) == 0 || r.Stop != "" {
-		return
+// sendFirst sends the first n parts: a single one as it is, if it may stay so.
+func (r *replay) sendFirst(n int) error {
+	if p := r.copy[0]; n == 1 && p.class == batch.Pass && p.from == p.BaseOffset() {
+		return r.pass(p.Batch)
 	}
-	class, _ := batch.Classify(all[0], batch.Case{Limit: r.MaxBytes})
-	if len(all) == 1 && class == batch.Pass && all[0].BaseOffset() >= r.from {
-		r.pass(all[0])
-		return
+	var records []batch.Record
+	for _, p := range r.copy[:n] {
+		rs, err := p.Records()
+		if err != nil {
+			return err
+		}
+		records = append(records, slices.DeleteFunc(rs, func(x batch.Record) bool { return x.Offset < p.from })...)
 	}
-	r.encode(all)
+	if len(records) == 0 {
+		return nil
+	}
+	return r.encode(r.copy[0].Codec(), records)
 }
 
-func (r *replay) pass(b batch.Batch) {
+func (r *replay) pass(b batch.Batch) error {
 	sent := batch.Batch(bytes.Clone(b))
 	if err := sent.Rewrite(r.id); err != nil {
-		r.stop(r.from, err)
-		return
+		return err
 	}
 	origins := fmt.Sprintf("%d-%d", b.BaseOffset(), b.LastOffset())
 	r.Sent = append(r.Sent, Sent{Origins: origins, Codec: b.Codec().String(), Bytes: Hex(sent), Batch: sent})
 	r.id = r.id.After(b.Count())
+	return nil
 }
 
-func (r *replay) encode(all []batch.Batch) {
-	var records []batch.Record
-	for _, b := range all {
-		rs, err := b.Records()
-		if err != nil {
-			r.stop(r.from, err)
-			return
-		}
-		records = append(records, slices.DeleteFunc(rs, func(x batch.Record) bool { return x.Offset < r.from })...)
-	}
-	if len(records) == 0 {
-		return
-	}
+func (r *replay) encode(codec batch.Codec, records []batch.Record) error {
 	id := r.id
-	pieces, err := batch.Encode(batch.Spec{Codec: all[0].Codec(), Producer: &id}, records, r.MaxBytes)
+	pieces, err := batch.Encode(batch.Spec{Codec: codec, Producer: &id}, records, r.MaxBytes)
 	if err != nil {
-		r.stop(r.from, err)
-		return
+		return err
 	}
 	for _, p := range pieces {
 		plain, err := Plain(p.Batch)
 		if err != nil {
-			r.stop(r.from, err)
-			return
+			return err
 		}
-		r.Sent = append(r.Sent, Sent{Origins: origins(p.Records), Codec: p.Batch.Codec().String(), Encoded: true, Bytes: plain, Batch: p.Batch})
+		r.Sent = append(r.Sent, Sent{Origins: origins(p.Records), Codec: codec.String(), Encoded: true, Bytes: plain, Batch: p.Batch})
 	}
 	r.id = id.After(int32(len(records)))
+	return nil
 }
 
 // Plain is a batch with the same records and the same producer, not compressed.
