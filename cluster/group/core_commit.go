@@ -15,7 +15,7 @@ type commitJob struct {
 	request uint64 // in flight, else 0
 	next    time.Time
 	tries   int
-	unknown bool // an attempt got no answer
+	unknown bool // an attempt got no answer, or none that settles it
 	gone    bool // cancelled while in flight
 }
 
@@ -111,6 +111,9 @@ func (c *Core) settle(job *commitJob, resp *kmsg.OffsetCommitResponse) (err erro
 		}
 		if passing(code) {
 			err = c.failure(opCommit, code)
+			// But for 14, which comes before anything is written, the offset may be in the log all the same: a coordinator that
+			// moves, or whose replicas do not answer in time, says no more.
+			job.unknown = job.unknown || code != codeLoadInProgress
 			return false
 		}
 		job.done = append(job.done, Result{Offset: o, Code: code})

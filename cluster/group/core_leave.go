@@ -54,8 +54,10 @@ func (c *Core) onLeave(now time.Time, in Reply) {
 	err := in.Err
 	if resp, ok := in.Response.(*kmsg.LeaveGroupResponse); ok && err == nil {
 		code = resp.ErrorCode
-		for _, m := range resp.Members {
-			code = max(code, m.ErrorCode)
+		for _, m := range resp.Members { // the one that is us
+			if code == codeOK {
+				code = m.ErrorCode
+			}
 		}
 		if code != codeOK {
 			err = c.failure(opLeave, code)

@@ -131,3 +131,28 @@ func TestForeignLeadersNonsense(t *testing.T) {
 	require.Zero(t, out[1].(Assigned).Assignment.Len())
 	require.Equal(t, "heartbeat", out[2].(Send).Op)
 }
+
+// TestUnsettledCommits: a coordinator that moves or that cannot write may have written all the same; one that loads has not.
+func TestUnsettledCommits(t *testing.T) {
+	for code, unknown := range map[int16]bool{codeUnknownServer: true, codeNotAvailable: true, codeNotCoordinator: true, codeLoadInProgress: false, codeGeneration: false, codeOK: false} {
+		resp := &kmsg.OffsetCommitResponse{Topics: []kmsg.OffsetCommitResponseTopic{{Topic: "t", Partitions: []kmsg.OffsetCommitResponseTopicPartition{{Partition: 3, ErrorCode: code}}}}}
+		job := &commitJob{left: []Offset{{Partition: Partition{Topic: "t", ID: 3}, At: 7}}}
+		err := (&Core{}).settle(job, resp)
+		require.Equal(t, unknown, job.unknown, "%d", code)
+		require.Equal(t, passing(code), err != nil, "%d", code)
+		require.Len(t, job.left, map[bool]int{true: 1}[passing(code)], "%d", code)
+	}
+}
+
+// TestLeaveThatFailed: whatever code the broker gives for the member, leaving is over only if it is out.
+func TestLeaveThatFailed(t *testing.T) {
+	for code, over := range map[int16]bool{codeOK: true, codeUnknownMember: true, codeUnknownServer: false, codeNotCoordinator: false} {
+		c, err := NewCore(valid())
+		require.NoError(t, err)
+		c.phase, c.id = leaving, "m"
+		c.onLeave(time.Unix(0, 0), Reply{Response: &kmsg.LeaveGroupResponse{Members: []kmsg.LeaveGroupResponseMember{{ErrorCode: code}}}})
+		require.Len(t, c.out, 1)
+		_, left := c.out[0].(Left)
+		require.Equal(t, over, left, "%d: %v", code, c.out[0])
+	}
+}

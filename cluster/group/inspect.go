@@ -161,6 +161,9 @@ func inspectKIP848(ctx context.Context, c *cluster.Client, group, state string) 
 		return s, fmt.Errorf("describe KIP-848 group %q: %w", group, err)
 	}
 	for _, g := range resp.Groups {
+		if g.ErrorCode != codeOK && g.ErrorCode != codeGroupIDNotFound { // which has just emptied, or become classic
+			return s, &CodeError{Op: "describe KIP-848 group", Group: group, Code: g.ErrorCode}
+		}
 		for _, m := range g.Members {
 			p := Peer{ID: m.MemberID, Topics: m.SubscribedTopics, Foreign: true, OwnedGeneration: none}
 			if m.InstanceID != nil {

@@ -150,7 +150,8 @@ type (
 		ID         uint64
 		Generation int32
 		Results    []Result
-		// Unknown: some attempt got no answer, so that partitions that are reported as refused may have been committed.
+		// Unknown: some attempt got no answer, or one that does not settle it (a coordinator that moves), so that partitions
+		// that are reported as refused may have been committed.
 		Unknown bool
 	}
 	// Fetched answers Fetch. Generation is that in which the offsets were read; if it ended meanwhile, Err is ErrGeneration.
