@@ -11,14 +11,15 @@ import (
 // facts reads what several checks need once.
 type facts struct {
 	Subject
-	configs map[string]map[string]cluster.ConfigValue
+	configs map[string]map[string]cluster.ConfigValue // of topics of the source
+	existed map[string]map[string]cluster.ConfigValue // of target topics, by cluster/topic
 	topics  map[string]map[string]cluster.Topic
 	brokers map[string]map[string]cluster.ConfigValue
 }
 
 func newFacts(s Subject) *facts {
 	return &facts{
-		Subject: s, configs: make(map[string]map[string]cluster.ConfigValue),
+		Subject: s, configs: make(map[string]map[string]cluster.ConfigValue), existed: make(map[string]map[string]cluster.ConfigValue),
 		topics: make(map[string]map[string]cluster.Topic), brokers: make(map[string]map[string]cluster.ConfigValue),
 	}
 }
@@ -92,6 +93,38 @@ func (f *facts) brokerNumber(ctx context.Context, c *cluster.Client, name string
 	}
 	n, err = strconv.ParseInt(v.Value, 10, 64)
 	return n, err == nil, nil
+}
+
+// targetNumber is a number that the target topic of a pair has, or would have by
+// the brokers' default (brokerName), and where it is from. What the source topic
+// sets itself goes along, so it is of interest only where that sets nothing.
+func (f *facts) targetNumber(ctx context.Context, p Pair, name, brokerName string) (n int64, where string, ok bool, err error) {
+	if _, exists, err := f.existing(ctx, p); err != nil {
+		return 0, "", false, err
+	} else if exists {
+		have, err := f.targetConfigs(ctx, p)
+		if err != nil {
+			return 0, "", false, err
+		}
+		n, err := strconv.ParseInt(have[name].Value, 10, 64)
+		return n, p.TargetTopic + " there has it", err == nil, nil
+	}
+	n, ok, err = f.brokerNumber(ctx, p.Target, brokerName)
+	return n, "the default of " + p.Target.Name(), ok, err
+}
+
+// targetConfigs are the settings of a target topic that is there.
+func (f *facts) targetConfigs(ctx context.Context, p Pair) (map[string]cluster.ConfigValue, error) {
+	key := p.Target.Name() + "/" + p.TargetTopic
+	have, ok := f.existed[key]
+	if !ok {
+		var err error
+		if have, err = p.Target.TopicConfigs(ctx, p.TargetTopic); err != nil {
+			return nil, fmt.Errorf("configs of %s: %w", p.TargetTopic, err)
+		}
+		f.existed[key] = have
+	}
+	return have, nil
 }
 
 // topic is a topic of the source.

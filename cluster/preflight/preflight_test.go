@@ -119,12 +119,12 @@ func TestTopics(t *testing.T) {
 		subject, evidence string
 	}{
 		"message size": {target: config{"message.max.bytes": "1000000"},
-			check: 4, severity: Failure, subject: "orders", evidence: "is 1048588 on old (a default) and would be 1000000 on new"},
+			check: 4, severity: Failure, subject: "orders", evidence: "is 1048588 on old (a default) and would be 1000000 on new (the default of new)"},
 		"append time": {plant: func(s *scene) { s.again("orders", config{"message.timestamp.type": "LogAppendTime"}) },
 			check: 7, severity: Warning, subject: "orders", evidence: "append times"},
 		"a setting of its own goes along": {target: config{"message.max.bytes": "1000000"}, plant: func(s *scene) { s.again("orders", config{"max.message.bytes": "2000000"}) }},
 		"old records": {target: config{"log.message.timestamp.before.max.ms": "3600000"},
-			check: 7, severity: Failure, subject: "orders", evidence: "log.message.timestamp.before.max.ms is 3600000 on new: older records would be refused"},
+			check: 7, severity: Failure, subject: "orders", evidence: "message.timestamp.before.max.ms is 3600000 on new (the default of new): older records would be refused"},
 		"compacted target": {plant: func(s *scene) { s.topic(s.pair.Target, "orders", 2, config{"cleanup.policy": "compact"}) },
 			check: 9, severity: Failure, subject: "orders", evidence: "orders on new has cleanup.policy=compact, the source delete"},
 		"open transaction": {plant: func(s *scene) { s.write(s.pair.Source, "orders", "tx") },

@@ -23,15 +23,15 @@ func messageSize(ctx context.Context, f *facts) (out []Finding, err error) {
 			return out, fmt.Errorf("max.message.bytes of %s: %w", p.Topic, err)
 		}
 		// A setting of the topic's own goes along; a default may be another one there.
-		there, ok, err := f.brokerNumber(ctx, p.Target, "message.max.bytes")
+		there, where, ok, err := f.targetNumber(ctx, p, "max.message.bytes", "message.max.bytes")
 		if err != nil {
 			return out, err
 		}
 		if v.Default && ok && there < limit {
 			out = append(out, Finding{
 				Subject: p.Topic, Severity: Failure,
-				Evidence: fmt.Sprintf("max.message.bytes is %d on %s (a default) and would be %d on %s", limit, f.Source.Name(), there, p.Target.Name()),
-				Fix:      fmt.Sprintf("set max.message.bytes=%d on the source topic, or raise message.max.bytes on %s", limit, p.Target.Name()),
+				Evidence: fmt.Sprintf("max.message.bytes is %d on %s (a default) and would be %d on %s (%s)", limit, f.Source.Name(), there, p.Target.Name(), where),
+				Fix:      fmt.Sprintf("set max.message.bytes=%d on the source topic, or raise it on %s", limit, p.Target.Name()),
 			})
 		}
 	}
@@ -66,8 +66,8 @@ func timestamps(ctx context.Context, f *facts) (out []Finding, err error) {
 const unbounded = 100 * 365 * 24 * 3600 * 1000
 
 // timeBound looks for a bound on the age of records that the target topic would
-// have: the source topic's own goes along with its settings, else the brokers'
-// default counts.
+// have: the source topic's own goes along with its settings, else that of the
+// topic that is there or the brokers' default counts.
 func (f *facts) timeBound(ctx context.Context, p Pair, name string) ([]Finding, error) {
 	v, err := f.topicConfig(ctx, p.Topic, name)
 	if err != nil {
@@ -82,12 +82,12 @@ func (f *facts) timeBound(ctx context.Context, p Pair, name string) ([]Finding, 
 			Fix: "remove the bound from the topic while it is copied",
 		}}, nil
 	}
-	bound, ok, err := f.brokerNumber(ctx, p.Target, "log."+name)
+	bound, where, ok, err := f.targetNumber(ctx, p, name, "log."+name)
 	if err != nil || !ok || bound >= unbounded {
 		return nil, err
 	}
 	return []Finding{{
-		Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("log.%s is %d on %s: older records would be refused", name, bound, p.Target.Name()),
+		Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s is %d on %s (%s): older records would be refused", name, bound, p.Target.Name(), where),
 		Fix: "remove the bound on the target while topics are copied",
 	}}, nil
 }
@@ -105,7 +105,7 @@ func nullKeys(ctx context.Context, f *facts) (out []Finding, err error) {
 		if err != nil {
 			return out, err
 		}
-		configs, err := p.Target.TopicConfigs(ctx, p.TargetTopic)
+		configs, err := f.targetConfigs(ctx, p)
 		if err != nil {
 			return out, err
 		}
@@ -148,7 +148,8 @@ func replication(ctx context.Context, f *facts) (out []Finding, err error) {
 }
 
 // minInSync is the min.insync.replicas that the target topic would have: the
-// source topic's own, else the default of the target's brokers.
+// source topic's own, else what is there already or the default of the target's
+// brokers.
 func (f *facts) minInSync(ctx context.Context, p Pair) (n int64, where string, err error) {
 	v, err := f.topicConfig(ctx, p.Topic, "min.insync.replicas")
 	if err != nil {
@@ -157,8 +158,8 @@ func (f *facts) minInSync(ctx context.Context, p Pair) (n int64, where string, e
 	if n, err := strconv.ParseInt(v.Value, 10, 64); err == nil && !v.Default {
 		return n, "the topic's own", nil
 	}
-	n, _, err = f.brokerNumber(ctx, p.Target, "min.insync.replicas")
-	return n, "the default of " + p.Target.Name(), err
+	n, where, _, err = f.targetNumber(ctx, p, "min.insync.replicas", "min.insync.replicas")
+	return n, where, err
 }
 
 // trouble: partitions that cannot be read, or that a failure would take.
