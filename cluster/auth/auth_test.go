@@ -60,6 +60,13 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 	cancel()
 	_, err := auth.Secret("command:sleep 60").Resolve(ctx)
 	require.Error(t, err, "a command ends with the context")
+	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	script := authtest.File(t, "token.sh", "sleep 20 & echo token; wait")
+	begin := time.Now()
+	_, err = auth.Secret("command:sh " + script).Resolve(ctx)
+	require.Error(t, err)
+	require.Less(t, time.Since(begin), 15*time.Second, "with all that it started, as far as we wait for it")
 }
 
 func TestSecretsAreRedactedEverywhere(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // Secret is a password, token or key, or a reference to one:
@@ -108,6 +109,7 @@ func runCommand(ctx context.Context, line string) (string, error) {
 	var out, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Stdout, cmd.Stderr = &out, &complaint
+	cmd.WaitDelay = time.Second // what the command has started may hold its output open
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%w: %.200s", err, trim(complaint.Bytes()))
 	}
