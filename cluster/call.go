@@ -38,12 +38,12 @@ func OnGroup(group string) CallOption { return func(o *callOptions) { o.group = 
 
 // newest caps APIs whose later versions put topic ids where the names were, or are for brokers only: a request filled
 // in with names would be misunderstood. AtVersion and AtMost override it.
-var newest = map[int16]int16{
-	0:  12, // Produce: 13 has topic ids (KIP-516)
-	1:  12, // Fetch: 13 has topic ids
-	8:  9,  // OffsetCommit: 10 has topic ids
-	9:  9,  // OffsetFetch: 10 has topic ids
-	24: 3,  // AddPartitionsToTxn: 4 is a broker's batch
+var newest = map[kmsg.Key]int16{
+	kmsg.Produce:            12, // 13 has topic ids (KIP-516)
+	kmsg.Fetch:              12, // 13 has topic ids
+	kmsg.OffsetCommit:       9,  // 10 has topic ids
+	kmsg.OffsetFetch:        9,  // 10 has topic ids
+	kmsg.AddPartitionsToTxn: 3,  // 4 is a broker's batch
 }
 
 // Call sends a request and returns its response. It goes to any broker, at the highest version that the broker and kmsg
@@ -51,7 +51,7 @@ var newest = map[int16]int16{
 // be used by two calls at a time. The error codes inside the response are the caller's to look at.
 func (c *Client) Call(ctx context.Context, req kmsg.Request, opts ...CallOption) (kmsg.Response, error) {
 	o := callOptions{broker: -1, want: wire.AnyVersion()}
-	if v, ok := newest[req.Key()]; ok {
+	if v, ok := newest[kmsg.Key(req.Key())]; ok {
 		o.want = wire.Up(v)
 	}
 	for _, opt := range opts {
@@ -97,7 +97,7 @@ func (c *Client) send(ctx context.Context, broker int32, req kmsg.Request, want 
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout+patience(req))
 	defer cancel()
 	resp, err := c.observed(ctx, broker, req, want)
-	if broken(err) && !timedOut(err) && ctx.Err() == nil && readOnly[req.Key()] {
+	if broken(err) && !timedOut(err) && ctx.Err() == nil && readOnly[kmsg.Key(req.Key())] {
 		resp, err = c.observed(ctx, broker, req, want)
 	}
 	return resp, c.wrap(err, failure{api: kmsg.NameForKey(req.Key()), broker: broker})
@@ -141,9 +141,13 @@ func patience(req kmsg.Request) time.Duration {
 }
 
 // readOnly lists the APIs that may be sent twice without anyone noticing.
-var readOnly = map[int16]bool{
-	2: true, 3: true, 9: true, 10: true, 12: true, 15: true, 16: true, 18: true, 23: true, 29: true, 32: true, 35: true,
-	46: true, 48: true, 50: true, 55: true, 60: true, 61: true, 65: true, 66: true, 69: true, 75: true,
+var readOnly = map[kmsg.Key]bool{
+	kmsg.ListOffsets: true, kmsg.Metadata: true, kmsg.OffsetFetch: true, kmsg.FindCoordinator: true, kmsg.Heartbeat: true,
+	kmsg.DescribeGroups: true, kmsg.ListGroups: true, kmsg.ApiVersions: true, kmsg.OffsetForLeaderEpoch: true,
+	kmsg.DescribeACLs: true, kmsg.DescribeConfigs: true, kmsg.DescribeLogDirs: true, kmsg.ListPartitionReassignments: true,
+	kmsg.DescribeClientQuotas: true, kmsg.DescribeUserSCRAMCredentials: true, kmsg.DescribeQuorum: true,
+	kmsg.DescribeCluster: true, kmsg.DescribeProducers: true, kmsg.DescribeTransactions: true, kmsg.ListTransactions: true,
+	kmsg.ConsumerGroupDescribe: true, kmsg.DescribeTopicPartitions: true,
 }
 
 // broken says that the request was lost on the way, as opposed to refused.

@@ -68,21 +68,29 @@ func (c Config) withDefaults() Config {
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	for _, d := range []struct {
-		field *time.Duration
-		value time.Duration
-	}{
-		{&c.DialTimeout, 10 * time.Second},
-		{&c.RequestTimeout, 30 * time.Second},
-		{&c.IdleTimeout, 3 * time.Minute},
-		{&c.BrokerRefresh, 10 * time.Second},
-		{&c.Settle, 2 * time.Second},
-	} {
+	for _, d := range c.durations() {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
 	}
 	return c
+}
+
+// duration is a field of Config, its name and its default.
+type duration struct {
+	field *time.Duration
+	name  string
+	value time.Duration
+}
+
+func (c *Config) durations() []duration {
+	return []duration{
+		{&c.DialTimeout, "dial_timeout", 10 * time.Second},
+		{&c.RequestTimeout, "request_timeout", 30 * time.Second},
+		{&c.IdleTimeout, "idle_timeout", 3 * time.Minute},
+		{&c.BrokerRefresh, "broker_refresh", 10 * time.Second},
+		{&c.Settle, "settle", 2 * time.Second},
+	}
 }
 
 // Validate reports every mistake it finds. It reads certificate files but asks no broker.
@@ -96,10 +104,9 @@ func (c Config) Validate() error {
 			errs = append(errs, err)
 		}
 	}
-	for name, d := range map[string]time.Duration{"dial_timeout": c.DialTimeout, "request_timeout": c.RequestTimeout,
-		"idle_timeout": c.IdleTimeout, "broker_refresh": c.BrokerRefresh, "settle": c.Settle} {
-		if d < 0 {
-			errs = append(errs, fmt.Errorf("%s is %s: give a positive duration such as 30s", name, d))
+	for _, d := range c.durations() {
+		if *d.field < 0 {
+			errs = append(errs, fmt.Errorf("%s is %s: give a positive duration such as 30s", d.name, *d.field))
 		}
 	}
 	if c.TLS != nil {

@@ -217,3 +217,30 @@ func TestListGroupsFailsForABrokerThatCannotAnswer(t *testing.T) {
 	require.ErrorIs(t, err, kerr.CoordinatorLoadInProgress)
 	require.ErrorContains(t, err, "broker 1 (", commitTo)
 }
+
+// TestGroupRefusals: a broker that refuses, and a partition that it refuses, are named; what others said is kept.
+func TestGroupRefusals(t *testing.T) {
+	k, c := embedded(t, kfake.SeedTopics(2, "t"))
+	commit(t, c, "g", "", -1, "t", map[int32]int64{0: 3, 1: 4})
+	denied := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListGroups}, Err: kerr.ClusterAuthorizationFailed, Count: 1})
+	listed, err := c.Groups(within(t))
+	require.Equal(t, 1, denied.Hits())
+	require.ErrorIs(t, err, cluster.ErrUnauthorized)
+	require.ErrorContains(t, err, "needs DESCRIBE on the cluster")
+	require.LessOrEqual(t, len(listed), 1, "at most that of the other brokers")
+
+	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeGroups}, Err: kerr.GroupAuthorizationFailed, Count: 1})
+	_, err = c.DescribeGroup(within(t), "g")
+	require.ErrorIs(t, err, cluster.ErrUnauthorized)
+	require.ErrorContains(t, err, `needs DESCRIBE on group "g"`)
+
+	k.ControlKey(int16(kmsg.OffsetFetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		resp := r.ResponseKind().(*kmsg.OffsetFetchResponse)
+		resp.Topics = []kmsg.OffsetFetchResponseTopic{{Topic: "t", Partitions: []kmsg.OffsetFetchResponseTopicPartition{
+			{Partition: 0, Offset: 3, LeaderEpoch: -1}, {Partition: 1, Offset: -1, ErrorCode: kerr.TopicAuthorizationFailed.Code}}}}
+		return resp, nil, true
+	})
+	offsets, err := c.Offsets(within(t), "g", false, nil)
+	require.ErrorContains(t, err, `OffsetFetch: topic "t" partition 1: TOPIC_AUTHORIZATION_FAILED`)
+	require.Equal(t, map[string]map[int32]cluster.Offset{"t": {0: {At: 3, LeaderEpoch: -1}}}, offsets)
+}

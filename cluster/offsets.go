@@ -70,9 +70,19 @@ func (c *Client) listOnce(ctx context.Context, topic string, partitions []int32,
 			}
 			continue
 		}
-		c.readListed(resp, broker, at, found, failed)
+		c.readListed(resp, broker, found, failed)
+		c.unanswered(topic, byLeader[broker], broker, at, found, failed)
 	}
 	return failed
+}
+
+// unanswered adds the partitions that a response leaves out. Every log has a start and an end; a timestamp may have no offset.
+func (c *Client) unanswered(topic string, asked []int32, broker int32, at int64, found map[int32]int64, failed map[int32]error) {
+	for _, p := range asked {
+		if _, ok := found[p]; !ok && failed[p] == nil && at < 0 {
+			failed[p] = c.refused(-1, failure{api: "ListOffsets", broker: broker, kind: topicResource, name: topic, partition: p, hasPart: true, detail: "the response holds no offset"})
+		}
+	}
 }
 
 func listRequest(topic string, partitions []int32, at int64) *kmsg.ListOffsetsRequest {
@@ -92,7 +102,7 @@ func listRequest(topic string, partitions []int32, at int64) *kmsg.ListOffsetsRe
 	return req
 }
 
-func (c *Client) readListed(resp *kmsg.ListOffsetsResponse, broker int32, at int64, found map[int32]int64, failed map[int32]error) {
+func (c *Client) readListed(resp *kmsg.ListOffsetsResponse, broker int32, found map[int32]int64, failed map[int32]error) {
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
 			switch {
@@ -100,8 +110,6 @@ func (c *Client) readListed(resp *kmsg.ListOffsetsResponse, broker int32, at int
 				failed[p.Partition] = c.refused(p.ErrorCode, failure{api: "ListOffsets", broker: broker, kind: topicResource, name: t.Topic, partition: p.Partition, hasPart: true})
 			case p.Offset >= 0:
 				found[p.Partition] = p.Offset
-			case at < 0: // every log has a start and an end: an answer without one is none
-				failed[p.Partition] = c.refused(-1, failure{api: "ListOffsets", broker: broker, kind: topicResource, name: t.Topic, partition: p.Partition, hasPart: true, message: "no offset in the response"})
 			}
 		}
 	}

@@ -80,7 +80,7 @@ func TestListOffsetsGivesUp(t *testing.T) {
 
 // A broker that answers error 0 and offset −1 for an end must not be believed: as a fetch position it makes a hot loop.
 func TestListOffsetsNeverReturnsMinusOne(t *testing.T) {
-	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	k, c := embedded(t, kfake.SeedTopics(2, "t"))
 	k.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		k.KeepControl()
 		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
@@ -92,9 +92,13 @@ func TestListOffsetsNeverReturnsMinusOne(t *testing.T) {
 		resp.Topics = append(resp.Topics, topic)
 		return resp, nil, true
 	})
-	got, err := c.ListOffsets(within(t), "t", []int32{0}, cluster.Latest)
+	got, err := c.ListOffsets(within(t), "t", []int32{0, 1}, cluster.Latest)
 	require.Empty(t, got)
-	require.ErrorContains(t, err, "no offset in the response")
+	require.ErrorContains(t, err, `partition 0: UNKNOWN_SERVER_ERROR (-1): the response holds no offset`)
+	require.ErrorContains(t, err, `partition 1: UNKNOWN_SERVER_ERROR (-1): the response holds no offset`, "nor one that leaves it out")
+	late, err2 := c.ListOffsets(within(t), "t", []int32{0, 1}, 1<<40)
+	require.NoError(t, err2, "a timestamp may be later than every record")
+	require.Empty(t, late)
 	var e *cluster.Error
 	require.True(t, errors.As(err, &e))
 	require.Equal(t, "ListOffsets", e.API)
