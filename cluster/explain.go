@@ -74,12 +74,16 @@ func (c *Client) wrap(err error, f failure) error {
 }
 
 // rotating says that what a broker refuses was good when the client was opened, and is read anew for each connection: it
-// is being replaced, on one side before the other.
+// is being replaced, on one side before the other. A broker that only hangs up in the middle of a login that was good
+// before has stopped.
 func (c *Client) rotating(err error) bool {
 	var dial *wire.DialError
+	var login *wire.LoginError
 	switch {
 	case !c.opened:
 		return false
+	case errors.As(err, &login) && login.Code == 0:
+		return true
 	case refusedCredentials(err):
 		return c.cfg.SASL != nil && c.cfg.SASL.ByReference()
 	case errors.As(err, &dial) && badCertificate(dial):

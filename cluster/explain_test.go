@@ -71,6 +71,7 @@ func TestHints(t *testing.T) {
 // TestRotatingCredentials: what brokers refuse is being rotated if it was good at first and is kept by reference.
 func TestRotatingCredentials(t *testing.T) {
 	login, cert := dialed("login", &wire.LoginError{Code: 58}), dialed("TLS handshake", x509.CertificateInvalidError{Reason: x509.Expired})
+	hungUp := dialed("login", &wire.LoginError{Err: io.ErrUnexpectedEOF})
 	kept := Config{TLS: &auth.TLS{CA: "/ca.pem"}, SASL: &auth.SASL{Mechanism: auth.Plain, Password: "file:/pw"}}
 	literal := Config{TLS: &auth.TLS{}, SASL: &auth.SASL{Mechanism: auth.Plain, Password: "pw"}}
 	for _, c := range []struct {
@@ -81,12 +82,13 @@ func TestRotatingCredentials(t *testing.T) {
 	}{
 		{kept, true, login, true}, {kept, true, cert, true}, {kept, false, login, false}, {kept, false, cert, false},
 		{literal, true, login, false}, {literal, true, cert, false}, {Config{}, true, cert, false}, {kept, true, errors.New("another"), false},
+		{literal, true, hungUp, true}, {literal, false, hungUp, false},
 	} {
 		client := newClient("a", c.cfg)
 		client.opened = c.opened
 		err := client.wrap(c.err, failure{api: "Produce"})
 		require.Equal(t, c.want, client.rotating(c.err), "%+v", c)
-		if c.err == login || c.err == cert {
+		if c.err == login || c.err == cert || c.err == hungUp {
 			require.Equal(t, c.want, Retriable(fmt.Errorf("produce: %w", err)), "%+v", c)
 			require.False(t, Uncertain(err))
 		}

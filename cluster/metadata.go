@@ -163,27 +163,33 @@ func (c *Client) Leader(ctx context.Context, topic string, partition int32) (lea
 }
 
 func (c *Client) leader(ctx context.Context, topic string, partition int32) (int32, error) {
-	t, ok := c.remembered(topic)
-	if !ok {
-		topics, err := c.Topics(ctx, topic)
-		if err != nil {
-			return -1, err
-		}
-		t = topics[topic]
+	t, err := c.known(ctx, topic)
+	if err != nil {
+		return -1, err
 	}
-	about := failure{api: "Metadata", broker: -1, kind: topicResource, name: topic, partition: partition, hasPart: true}
-	for _, p := range t.Partitions {
-		switch {
-		case p.ID != partition:
-		case p.Leader >= 0:
-			return p.Leader, nil
-		default:
-			c.Forget(topic)
-			return -1, c.refused(5, about) // LEADER_NOT_AVAILABLE
+	return c.leaderIn(t, topic, partition)
+}
+
+// known is what is remembered about a topic, else what the metadata says now; without partitions if there is none.
+func (c *Client) known(ctx context.Context, topic string) (Topic, error) {
+	if t, ok := c.remembered(topic); ok {
+		return t, nil
+	}
+	topics, err := c.Topics(ctx, topic)
+	return topics[topic], err
+}
+
+// leaderIn finds the leader of a partition. What is remembered of the topic is dropped if there is none.
+func (c *Client) leaderIn(t Topic, topic string, partition int32) (int32, error) {
+	code := int16(3) // UNKNOWN_TOPIC_OR_PARTITION
+	if i, ok := slices.BinarySearchFunc(t.Partitions, partition, func(p Partition, id int32) int { return cmp.Compare(p.ID, id) }); ok {
+		if leader := t.Partitions[i].Leader; leader >= 0 {
+			return leader, nil
 		}
+		code = 5 // LEADER_NOT_AVAILABLE
 	}
 	c.Forget(topic)
-	return -1, c.refused(3, about) // UNKNOWN_TOPIC_OR_PARTITION
+	return -1, c.refused(code, failure{api: "Metadata", broker: -1, kind: topicResource, name: topic, partition: partition, hasPart: true})
 }
 
 func (c *Client) remembered(topic string) (Topic, bool) {

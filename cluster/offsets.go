@@ -54,13 +54,17 @@ func (c *Client) ListOffsets(ctx context.Context, topic string, partitions []int
 func (c *Client) listOnce(ctx context.Context, topic string, partitions []int32, at int64, found map[int32]int64) map[int32]error {
 	failed := map[int32]error{}
 	byLeader := map[int32][]int32{}
+	t, err := c.known(ctx, topic)
 	for _, p := range partitions {
-		leader, err := c.leader(ctx, topic, p)
 		if err != nil {
 			failed[p] = err
 			continue
 		}
-		byLeader[leader] = append(byLeader[leader], p)
+		if leader, err := c.leaderIn(t, topic, p); err != nil {
+			failed[p] = err
+		} else {
+			byLeader[leader] = append(byLeader[leader], p)
+		}
 	}
 	for _, broker := range slices.Sorted(maps.Keys(byLeader)) {
 		resp, err := Do[*kmsg.ListOffsetsResponse](ctx, c, listRequest(topic, byLeader[broker], at), OnBroker(broker))

@@ -147,3 +147,17 @@ func TestLeaderWaitsForAnElection(t *testing.T) {
 	require.GreaterOrEqual(t, leader, int32(0))
 	require.Zero(t, left)
 }
+
+// TestListOffsetsOfAMissingTopic: the metadata is asked for once in a round, not once for each partition.
+func TestListOffsetsOfAMissingTopic(t *testing.T) {
+	k, c := embedded(t)
+	asked := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Observe: true, Count: -1})
+	partitions := make([]int32, 1000)
+	for i := range partitions {
+		partitions[i] = int32(i)
+	}
+	got, err := c.ListOffsets(within(t), "missing", partitions, cluster.Latest)
+	require.Empty(t, got)
+	require.ErrorIs(t, err, cluster.ErrUnknownTopic)
+	require.Less(t, asked.Hits(), 50)
+}

@@ -41,6 +41,9 @@ func convert(p properties) (Config, error) {
 	cfg := Config{ClientID: p["client.id"]}
 	var errs []error
 	cfg.Bootstrap, errs = bootstrapOf(p)
+	if providers := p["config.providers"]; providers != "" {
+		errs = append(errs, fmt.Errorf("config.providers=%s: portage does not resolve ${…}: write the values themselves, or the cluster into portage's own configuration, with references such as file: and env:", providers))
+	}
 	if ms := p["request.timeout.ms"]; ms != "" {
 		n, err := strconv.ParseInt(ms, 10, 32)
 		if err != nil || n <= 0 {

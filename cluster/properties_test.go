@@ -127,6 +127,7 @@ func TestPropertiesThatCannotBeHonoured(t *testing.T) {
 		"openssl pkcs12 -in /key.p12 -out /key.pem":                                    append(tls, "ssl.keystore.type=PKCS12", "ssl.keystore.location=/key.p12"),
 		"ssl.keystore.type=BKS is not supported":                                       append(tls, "ssl.keystore.type=BKS", "ssl.keystore.location=/key"),
 		"openssl pkcs8":                                                                append(tls, "ssl.key.password=hunter2"),
+		"config.providers=vault: portage does not resolve":                             {servers, "config.providers=vault"},
 		"MyFactory cannot be used outside":                                             append(tls, "ssl.engine.factory.class=MyFactory"),
 		`line 2: malformed \u escape`:                                                  {"", `a=\u12`},
 		`line 1: malformed \u escape: four`:                                            {`a\uzzzz=1`},
