@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -31,6 +30,9 @@ func (d *desk) producer(c *embedded.Cluster) *kgo.Client {
 	return k
 }
 
+// filledFrom is the time of record 0: not so old that a broker deletes it.
+var filledFrom = time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+
 // fill appends records with the numbers from, from+1 … to-1.
 func (d *desk) fill(k *kgo.Client, topic string, partition int32, from, to int) {
 	d.t.Helper()
@@ -38,7 +40,7 @@ func (d *desk) fill(k *kgo.Client, topic string, partition int32, from, to int) 
 	for i := from; i < to; i++ {
 		all = append(all, &kgo.Record{
 			Topic: topic, Partition: partition, Key: []byte(fmt.Sprint("key-", i)), Value: []byte(fmt.Sprint("value-", i)),
-			Timestamp: time.UnixMilli(int64(1_700_000_000_000 + i)), Headers: []kgo.RecordHeader{{Key: "n", Value: []byte(fmt.Sprint(i))}},
+			Timestamp: filledFrom.Add(time.Duration(i) * time.Millisecond), Headers: []kgo.RecordHeader{{Key: "n", Value: []byte(fmt.Sprint(i))}},
 		})
 	}
 	require.NoError(d.t, k.ProduceSync(d.t.Context(), all...).FirstErr())
@@ -246,24 +248,8 @@ func TestVerifyAfterTheCopy(t *testing.T) {
 	d.ok("init")
 	d.ok("create", "-f", d.write("plan.yaml", onePlan))
 	d.ok("start", "m")
-	ctx, stop := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() {
-		var out bytes.Buffer
-		a := newApp(&out, &out)
-		defer a.close()
-		cmd := root(a)
-		cmd.SetArgs([]string{"--config", filepath.Join(d.dir, "portage.yaml"), "serve"})
-		served <- cmd.ExecuteContext(ctx)
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-served
-	})
-	require.Eventually(t, func() bool {
-		out, _ := d.portage("status")
-		return strings.Contains(out, "1/1")
-	}, 60*time.Second, 100*time.Millisecond, "the topic is copied")
+	d.serve()
+	d.synced(1)
 	r := d.verified(exitDone, "verify", "m")
 	require.EqualValues(t, 500, r.Topics[0].Partitions[0].Records)
 	require.Positive(t, r.Topics[0].Partitions[0].Passed, "batches passed through")
@@ -277,7 +263,7 @@ func TestVerifyAfterTheCopy(t *testing.T) {
 // asked to be excused and old enough.
 func TestVerifyRetention(t *testing.T) {
 	d := newDesk(t, embedded.Topic{Name: "orders", Partitions: 1})
-	require.NoError(t, d.pair.Target.CreateTopic(embedded.Topic{Name: "orders", Partitions: 1, Configs: map[string]string{"retention.ms": "86400000"}}))
+	require.NoError(t, d.pair.Target.CreateTopic(embedded.Topic{Name: "orders", Partitions: 1, Configs: map[string]string{"retention.ms": "60000"}}))
 	old, next := d.producer(d.pair.Source), d.producer(d.pair.Target)
 	d.fill(old, "orders", 0, 0, 20)
 	d.fill(next, "orders", 0, 0, 20)
