@@ -120,6 +120,7 @@ func copyAndCompare(t *testing.T, source, target *cluster.Client, from string, l
 	return out.reasons
 }
 
+// TestDenseBatchesAreCopied: batches without holes arrive record for record, from every codec; those too large for the target are split.
 func TestDenseBatchesAreCopied(t *testing.T) {
 	source, target, _ := pair(t)
 	from := topic(t, source, 1)
@@ -137,6 +138,7 @@ func TestDenseBatchesAreCopied(t *testing.T) {
 // sixty returns 60 bytes.
 func sixty(s string) string { return strings.Repeat(s, 60) }
 
+// TestLogAppendTimeIsCopied: records keep the times that the source gave them, though the target's topic takes its producers'.
 func TestLogAppendTimeIsCopied(t *testing.T) {
 	if !real() {
 		t.Skip("the embedded broker stamps such batches without mending their CRC")
@@ -151,6 +153,7 @@ func TestLogAppendTimeIsCopied(t *testing.T) {
 	require.Equal(t, map[string]int{"LogAppendTime": 3}, copyAndCompare(t, source, target, from, 0))
 }
 
+// TestTransactionsAreCopied: committed records arrive, aborted ones and markers do not.
 func TestTransactionsAreCopied(t *testing.T) {
 	source, target, _ := pair(t)
 	from := topic(t, source, 1)
@@ -171,6 +174,7 @@ func TestTransactionsAreCopied(t *testing.T) {
 	require.Equal(t, map[string]int{"dense, CreateTime": 3, "aborted transaction": 3, "transaction marker": 6}, copyAndCompare(t, source, target, from, 0))
 }
 
+// TestCompactedBatchesAreCopied: batches with holes are packed anew, and nothing but the holes is gone.
 func TestCompactedBatchesAreCopied(t *testing.T) {
 	source, target, compact := pair(t)
 	from := topic(t, source, 1, "cleanup.policy", "compact", "segment.ms", "500", "min.cleanable.dirty.ratio", "0.001", "max.compaction.lag.ms", "1000", "delete.retention.ms", "0")

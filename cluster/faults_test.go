@@ -33,6 +33,7 @@ func hangUp(k *kfake.Cluster, key kmsg.Key, n int) *atomic.Int32 {
 	return &seen
 }
 
+// TestBrokenConnection: when a connection breaks, reads are sent once more and writes are not.
 func TestBrokenConnection(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	seen := hangUp(k, kmsg.DescribeConfigs, 1)
@@ -59,6 +60,7 @@ func TestBrokenConnection(t *testing.T) {
 	require.ErrorContains(t, err, "DescribeConfigs")
 }
 
+// TestControllerMoves: what only the controller does is asked of the next one.
 func TestControllerMoves(t *testing.T) {
 	k, c := embedded(t)
 	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.NotController, Count: 2})
@@ -68,6 +70,7 @@ func TestControllerMoves(t *testing.T) {
 	require.NoError(t, c.DeleteTopic(within(t), "t"))
 }
 
+// TestProducerIDsWaitForAFreshBroker: a broker that has no block of ids yet is asked again; another refusal is told.
 func TestProducerIDsWaitForAFreshBroker(t *testing.T) {
 	k, c := embedded(t)
 	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.CoordinatorLoadInProgress, Count: 4})
@@ -80,6 +83,7 @@ func TestProducerIDsWaitForAFreshBroker(t *testing.T) {
 	require.ErrorContains(t, err, "IDEMPOTENT_WRITE")
 }
 
+// TestReadFaults: Read waits through passing codes and reports the others at once.
 func TestReadFaults(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	appendValues(t, c, "t", 0, "a")
@@ -125,6 +129,7 @@ func TestDamagedRecordsAreAnError(t *testing.T) {
 	require.Len(t, page.Records, 2)
 }
 
+// TestLongPollsDoNotBlockOtherCalls: calls to a broker go on while a long poll waits there.
 func TestLongPollsDoNotBlockOtherCalls(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(8, "t"))
 	ctx, cancel := context.WithCancel(within(t))
@@ -150,6 +155,7 @@ func TestLongPollsDoNotBlockOtherCalls(t *testing.T) {
 	polls.Wait()
 }
 
+// TestDeadlines: a call ends with its own limit or with that of its context, whichever is sooner.
 func TestDeadlines(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	k.ControlKey(int16(kmsg.DescribeConfigs), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -182,6 +188,7 @@ func TestRequestTimeout(t *testing.T) {
 	require.Less(t, time.Since(begin), 900*time.Millisecond)
 }
 
+// TestCloseEndsCalls: Close ends what is in flight, and nothing starts after it.
 func TestCloseEndsCalls(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Observe: true, Count: -1})
@@ -199,6 +206,7 @@ func TestCloseEndsCalls(t *testing.T) {
 	require.Zero(t, c.Connections())
 }
 
+// TestUnreachable: an address where nobody listens is named with what to check.
 func TestUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -212,6 +220,7 @@ func TestUnreachable(t *testing.T) {
 	require.False(t, cluster.Uncertain(err))
 }
 
+// TestUnknownBroker: a broker that the cluster does not have is an error of its own kind.
 func TestUnknownBroker(t *testing.T) {
 	_, c := embedded(t)
 	_, err := c.BrokerConfigs(within(t), 42)
@@ -219,6 +228,7 @@ func TestUnknownBroker(t *testing.T) {
 	require.ErrorContains(t, err, "broker 42")
 }
 
+// TestBrokerLeaves: what a broker led that has left is read from its successor.
 func TestBrokerLeaves(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	appendValues(t, c, "t", 0, "a")
@@ -259,6 +269,7 @@ func TestRestartOfACluster(t *testing.T) {
 	require.Equal(t, []string{"a", "b"}, values(page.Records))
 }
 
+// TestHooksSeeEveryCall: hooks learn of every request to a broker.
 func TestHooksSeeEveryCall(t *testing.T) {
 	k := brokers(t, kfake.SeedTopics(1, "t"))
 	var mu sync.Mutex

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// TestCoordinatorCodeKnowsEveryGroupResponse: 14, 15 and 16 are found wherever an API has them.
 func TestCoordinatorCodeKnowsEveryGroupResponse(t *testing.T) {
 	for _, resp := range []kmsg.Response{
 		&kmsg.JoinGroupResponse{ErrorCode: 16}, &kmsg.SyncGroupResponse{ErrorCode: 16}, &kmsg.HeartbeatResponse{ErrorCode: 16},
@@ -41,6 +42,7 @@ func TestCoordinatorCodeKnowsEveryGroupResponse(t *testing.T) {
 	}
 }
 
+// TestErrorNamesEverything: an error is one line with all that it knows.
 func TestErrorNamesEverything(t *testing.T) {
 	err := error(&Error{
 		Cluster: "source", Broker: "2 (10.0.0.7:9092)", API: "ListOffsets", Resource: `topic "orders" partition 3`,
@@ -56,6 +58,7 @@ func coded(code int16) error { return fmt.Errorf("while testing: %w", &Error{Cod
 
 func lost(err error) error { return &Error{Err: err} }
 
+// TestCodeRetriableUncertain: the three questions that programs ask, for every kind of failure.
 func TestCodeRetriableUncertain(t *testing.T) {
 	dial := &wire.DialError{Address: "b:1", Stage: "connect", Err: errors.New("refused")}
 	broken := &wire.ExchangeError{Address: "b:1", Err: errors.New("reset")}
@@ -98,6 +101,7 @@ func TestCodeRetriableUncertain(t *testing.T) {
 	}
 }
 
+// TestSentinels: a code matches its own sentinel, no other, and kerr's error.
 func TestSentinels(t *testing.T) {
 	for code, want := range map[int16]error{1: ErrOffsetOutOfRange, 3: ErrUnknownTopic, 36: ErrTopicExists, 29: ErrUnauthorized, 30: ErrUnauthorized, 31: ErrUnauthorized, 58: ErrAuthentication, 35: ErrUnsupported} {
 		for _, s := range []error{ErrOffsetOutOfRange, ErrUnknownTopic, ErrTopicExists, ErrUnauthorized, ErrAuthentication, ErrUnsupported, ErrUnreachable} {
@@ -107,6 +111,7 @@ func TestSentinels(t *testing.T) {
 	}
 }
 
+// TestPatience: a request that lets the broker wait gets that time on top.
 func TestPatience(t *testing.T) {
 	require.Equal(t, 40*time.Second, patience(&kmsg.JoinGroupRequest{RebalanceTimeoutMillis: 40000, SessionTimeoutMillis: 10000}))
 	require.Equal(t, 2*time.Second, patience(&kmsg.FetchRequest{MaxWaitMillis: 2000}))

@@ -36,6 +36,7 @@ func store(s string, key bool) string {
 	return out.String()
 }
 
+// TestPropertiesThatJavaWroteAreRead: what java.util.Properties.store writes comes back, whatever the text.
 func TestPropertiesThatJavaWroteAreRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := properties(rapid.MapOfN(javaString.Filter(func(s string) bool { return s != "" }), javaString, 0, 5).Draw(t, "properties"))
@@ -56,6 +57,7 @@ func TestPropertiesThatJavaWroteAreRead(t *testing.T) {
 	})
 }
 
+// TestJAASThatWasQuotedIsRead: quoted options come back, whatever the text.
 func TestJAASThatWasQuotedIsRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		user, password := javaString.Draw(t, "user"), javaString.Draw(t, "password")
@@ -71,6 +73,7 @@ func TestJAASThatWasQuotedIsRead(t *testing.T) {
 	})
 }
 
+// TestJavaEscapes: escapes are those of java.io.StreamTokenizer.
 func TestJavaEscapes(t *testing.T) {
 	for in, want := range map[string]string{`\a\b\v`: "\a\b\v", `\101\7x\400`: "A\ax\x200", `\8\q`: "8q"} {
 		_, options, err := parseJAAS(`m required x="` + in + `";`)

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// TestAppendAndRead: what is appended is read back, from any offset, with the log's ends.
 func TestAppendAndRead(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -49,6 +50,7 @@ func TestAppendAndRead(t *testing.T) {
 	require.Len(t, small.Records, 2, "one batch at least")
 }
 
+// TestReadWaits: Read returns when a record comes, or empty when none does.
 func TestReadWaits(t *testing.T) {
 	c := anyKafka(t)
 	name := topic(t, c, 1)
@@ -69,6 +71,7 @@ func TestReadWaits(t *testing.T) {
 	require.Less(t, time.Since(begin), 10*time.Second)
 }
 
+// TestReadOutOfRangeIsAnError: an offset outside the log is never reset; the error says where the log is.
 func TestReadOutOfRangeIsAnError(t *testing.T) {
 	c := anyKafka(t)
 	name := topic(t, c, 1)
@@ -81,6 +84,7 @@ func TestReadOutOfRangeIsAnError(t *testing.T) {
 	}
 }
 
+// TestReadBelowTheLogStart: the same for records that were deleted.
 func TestReadBelowTheLogStart(t *testing.T) {
 	c := anyKafka(t)
 	name := topic(t, c, 1)
@@ -97,6 +101,7 @@ func TestReadBelowTheLogStart(t *testing.T) {
 	require.ErrorContains(t, err, "the log starts at 1")
 }
 
+// TestReadCommitted: aborted and open transactions are left out on request, and the position moves past them.
 func TestReadCommitted(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -153,6 +158,7 @@ func TestReadCommitted(t *testing.T) {
 	}, timeout, step)
 }
 
+// TestIdempotentAppend: the broker takes a repeated batch once, and says which sequence or epoch is wrong.
 func TestIdempotentAppend(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -186,6 +192,7 @@ func TestIdempotentAppend(t *testing.T) {
 	require.ErrorContains(t, err, "higher epoch")
 }
 
+// TestAppendRefusals: each reason that a broker has to refuse a batch is told with a hint.
 func TestAppendRefusals(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -208,6 +215,7 @@ func TestAppendRefusals(t *testing.T) {
 	require.ErrorContains(t, err, "acks=0")
 }
 
+// TestReadFollowsAMovedLeader: a read finds a leader that has moved; an append is left to the caller.
 func TestReadFollowsAMovedLeader(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	ctx := within(t)
@@ -227,6 +235,7 @@ func TestReadFollowsAMovedLeader(t *testing.T) {
 	require.NoError(t, err, "but the next one knows better")
 }
 
+// TestAppendTimeoutCarriesTheOffset: error 7 comes with where the batch is.
 func TestAppendTimeoutCarriesTheOffset(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	k.ControlKey(0, func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -247,6 +256,7 @@ func TestAppendTimeoutCarriesTheOffset(t *testing.T) {
 	require.ErrorContains(t, err, "slow disks")
 }
 
+// TestRawFetchAndProduce: one request to a leader carries batches of many partitions, and each is answered for itself.
 func TestRawFetchAndProduce(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -334,6 +344,7 @@ func mustLeader(t *testing.T, c *cluster.Client, topic string, p int32) int32 {
 	return leader
 }
 
+// TestClientIsSafeForConcurrentUse: many goroutines share one client (under -race).
 func TestClientIsSafeForConcurrentUse(t *testing.T) {
 	c := anyKafka(t)
 	name := topic(t, c, 4)

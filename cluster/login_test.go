@@ -36,6 +36,7 @@ func refused(t *testing.T, cfg cluster.Config) error {
 	return err
 }
 
+// TestLogin: every mechanism logs in to every broker.
 func TestLogin(t *testing.T) {
 	k := secured(t)
 	for _, s := range []auth.SASL{
@@ -53,6 +54,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestWrongPasswordIsCalledThat: a wrong password is an error of its own kind, after few attempts, without the password.
 func TestWrongPasswordIsCalledThat(t *testing.T) {
 	k := secured(t)
 	for _, s := range []auth.SASL{
@@ -72,6 +74,7 @@ func TestWrongPasswordIsCalledThat(t *testing.T) {
 	}
 }
 
+// TestPasswordIsReadAgain: each connection logs in with what the file says then.
 func TestPasswordIsReadAgain(t *testing.T) {
 	k := secured(t)
 	file := authtest.File(t, "pw", "plain-pw")
@@ -107,6 +110,7 @@ func TestExpiringLogins(t *testing.T) {
 	require.Greater(t, logins.Hits(), 3, "connections were replaced")
 }
 
+// TestMechanismNotOffered: a mechanism that the listener lacks is named.
 func TestMechanismNotOffered(t *testing.T) {
 	k := brokers(t, kfake.EnableSASL(), kfake.Superuser(auth.Plain, "plain", "plain-pw"))
 	cfg := config(k)
@@ -116,6 +120,7 @@ func TestMechanismNotOffered(t *testing.T) {
 	require.ErrorContains(t, err, "does not offer OAUTHBEARER")
 }
 
+// TestNoLoginWhereOneIsWanted: so is a missing login.
 func TestNoLoginWhereOneIsWanted(t *testing.T) {
 	err := refused(t, config(secured(t)))
 	require.ErrorContains(t, err, "does this listener want TLS or SASL")
@@ -126,6 +131,7 @@ func tlsBrokers(t *testing.T, clients *authtest.Authority, hosts ...string) (*kf
 	return brokers(t, kfake.TLS(ca.Issue(t, hosts...).Server(t, clients))), ca
 }
 
+// TestTLS: an authority from a file is trusted, and none with insecure.
 func TestTLS(t *testing.T) {
 	k, ca := tlsBrokers(t, nil, "127.0.0.1")
 	cfg := config(k)
@@ -139,6 +145,7 @@ func TestTLS(t *testing.T) {
 	open(t, cfg)
 }
 
+// TestTLSMistakesAreNamed: each mistake on either side of TLS says which setting to mend.
 func TestTLSMistakesAreNamed(t *testing.T) {
 	k, _ := tlsBrokers(t, nil, "127.0.0.1")
 	cfg := config(k)
@@ -165,6 +172,7 @@ func TestTLSMistakesAreNamed(t *testing.T) {
 	require.ErrorContains(t, err, "TLS handshake")
 }
 
+// TestMutualTLS: brokers get the client's certificate; one that is missing or foreign is told.
 func TestMutualTLS(t *testing.T) {
 	clients := authtest.NewAuthority(t)
 	k, ca := tlsBrokers(t, clients, "127.0.0.1")
@@ -179,6 +187,7 @@ func TestMutualTLS(t *testing.T) {
 	require.ErrorContains(t, refused(t, cfg), "tls.cert")
 }
 
+// TestLoginOverTLS: SASL runs inside TLS.
 func TestLoginOverTLS(t *testing.T) {
 	ca := authtest.NewAuthority(t)
 	k := brokers(t, kfake.TLS(ca.Issue(t, "127.0.0.1").Server(t, nil)), kfake.EnableSASL(), kfake.Superuser(auth.Scram512, "u", "p"))

@@ -37,6 +37,7 @@ func part(id, leader int32, code int16) kmsg.MetadataResponseTopicPartition {
 	return p
 }
 
+// TestMetadataIsReadWhole: topic ids, epochs, replicas and problems of partitions are not lost.
 func TestMetadataIsReadWhole(t *testing.T) {
 	k, c := embedded(t)
 	internal := described("__consumer_offsets", 0, part(1, 2, 0), part(0, 1, 9))
@@ -62,6 +63,7 @@ func TestMetadataIsReadWhole(t *testing.T) {
 	require.True(t, cluster.Retriable(err))
 }
 
+// TestNoNamesIsNotAllTopics: an empty list of names that is not nil asks for none.
 func TestNoNamesIsNotAllTopics(t *testing.T) {
 	_, c := embedded(t, kfake.SeedTopics(1, "t"))
 	all, err := c.Topics(within(t))
@@ -72,6 +74,7 @@ func TestNoNamesIsNotAllTopics(t *testing.T) {
 	require.Empty(t, none)
 }
 
+// TestBrokersAreSorted: by id, with the controller's.
 func TestBrokersAreSorted(t *testing.T) {
 	_, c := embedded(t)
 	brokers, controller, err := c.Brokers(within(t))
@@ -84,6 +87,7 @@ func TestBrokersAreSorted(t *testing.T) {
 	require.Contains(t, []int32{0, 1, 2}, controller)
 }
 
+// TestResponsesThatAnswerNothing: a response without what was asked for is an error, never a zero value.
 func TestResponsesThatAnswerNothing(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	for key, call := range map[kmsg.Key]func() error{

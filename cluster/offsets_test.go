@@ -17,6 +17,7 @@ const (
 	step    = 5 * time.Millisecond
 )
 
+// TestListOffsets: starts, ends, stable ends and timestamps of partitions on several leaders.
 func TestListOffsets(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -39,6 +40,7 @@ func TestListOffsets(t *testing.T) {
 	require.Empty(t, got)
 }
 
+// TestListOffsetsJoinsErrorsPerPartition: what could be had comes with the errors of the rest.
 func TestListOffsetsJoinsErrorsPerPartition(t *testing.T) {
 	c := anyKafka(t)
 	name := topic(t, c, 2)
@@ -53,6 +55,7 @@ func TestListOffsetsJoinsErrorsPerPartition(t *testing.T) {
 	require.ErrorIs(t, err, cluster.ErrUnknownTopic)
 }
 
+// TestListOffsetsWaitsForANewPartition: a partition that was just created is waited for.
 func TestListOffsetsWaitsForANewPartition(t *testing.T) {
 	for _, e := range []*kerr.Error{kerr.UnknownTopicOrPartition, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable} {
 		k, c := embedded(t, kfake.SeedTopics(4, "t"))
@@ -63,6 +66,7 @@ func TestListOffsetsWaitsForANewPartition(t *testing.T) {
 	}
 }
 
+// TestListOffsetsGivesUp: one that never answers is an error after Settle, the others are returned.
 func TestListOffsetsGivesUp(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(2, "t"))
 	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "t", Partitions: []int32{1}, Err: kerr.NotLeaderForPartition, Count: -1})
@@ -104,6 +108,7 @@ func TestListOffsetsNeverReturnsMinusOne(t *testing.T) {
 	require.Equal(t, "ListOffsets", e.API)
 }
 
+// TestLeaderCacheForgets: a leader is asked for again after Forget and after a refusal.
 func TestLeaderCacheForgets(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	ctx := within(t)
@@ -120,6 +125,7 @@ func TestLeaderCacheForgets(t *testing.T) {
 	require.Equal(t, next, leader)
 }
 
+// TestLeaderWaitsForAnElection: a partition without a leader gets a moment to find one.
 func TestLeaderWaitsForAnElection(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
 	left := 3

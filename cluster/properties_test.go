@@ -21,6 +21,7 @@ func properties(lines ...string) (cluster.Config, error) {
 
 const servers = "bootstrap.servers=a:9092"
 
+// TestPropertiesOfAPlainCluster: comments, separators, continued lines and listener names are Java's.
 func TestPropertiesOfAPlainCluster(t *testing.T) {
 	cfg, err := properties("# comment", "! another", "", "bootstrap.servers = a:9092, b:9093 ,\\", "   PLAINTEXT://c:9094", "client.id:me", "request.timeout.ms 15000", "acks=all")
 	require.NoError(t, err)
@@ -28,6 +29,7 @@ func TestPropertiesOfAPlainCluster(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 }
 
+// TestPropertiesWithLogin: users and passwords come out of login modules as they went in.
 func TestPropertiesWithLogin(t *testing.T) {
 	plain := `org.apache.kafka.common.security.plain.PlainLoginModule required username="alice" password="p\"w;=1";`
 	scram := `org.apache.kafka.common.security.scram.ScramLoginModule required \
@@ -90,6 +92,7 @@ func TestPropertiesOfMSK(t *testing.T) {
 	require.ErrorContains(t, err, "MyLogin cannot be used outside Java")
 }
 
+// TestPropertiesWithTLS: PEM stores become files or texts of ours.
 func TestPropertiesWithTLS(t *testing.T) {
 	cfg, err := properties(servers, "security.protocol=SSL", "ssl.truststore.type=PEM", "ssl.truststore.location=/ca.pem",
 		"ssl.keystore.type=PEM", "ssl.keystore.location=/client.pem", "ssl.endpoint.identification.algorithm=")
@@ -100,6 +103,7 @@ func TestPropertiesWithTLS(t *testing.T) {
 	require.Equal(t, &auth.TLS{CA: "-----BEGIN CERTIFICATE-----\nAA", Cert: "CHAIN", Key: "KEY"}, cfg.TLS)
 }
 
+// TestPropertiesThatCannotBeHonoured: each setting that we cannot follow is refused with the way out, never ignored.
 func TestPropertiesThatCannotBeHonoured(t *testing.T) {
 	sasl := []string{servers, "security.protocol=SASL_SSL"}
 	tls := []string{servers, "security.protocol=SSL"}
@@ -152,6 +156,7 @@ func TestPropertiesReportEveryMistake(t *testing.T) {
 	}
 }
 
+// TestPropertiesSyntax: the corners of the format.
 func TestPropertiesSyntax(t *testing.T) {
 	for line, want := range map[string]string{
 		`client.id=a=b:c`:                   "a=b:c",
@@ -174,6 +179,7 @@ func TestPropertiesSyntax(t *testing.T) {
 	}
 }
 
+// FuzzProperties: no file makes the reader fail in another way than by an error, and what it takes is valid.
 func FuzzProperties(f *testing.F) {
 	f.Add("bootstrap.servers=a:1\nsecurity.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username=\"a\" password='\\101';")
 	f.Add("a\\\n b = \\u0041")
@@ -189,6 +195,7 @@ func FuzzProperties(f *testing.F) {
 	})
 }
 
+// TestConfigValidate: every mistake is reported at once, by the name of its field.
 func TestConfigValidate(t *testing.T) {
 	require.NoError(t, cluster.Config{Bootstrap: []string{"a:1", "[::1]:9092"}}.Validate())
 	err := cluster.Config{
@@ -232,6 +239,7 @@ func TestLoginOfItsOwn(t *testing.T) {
 	require.ErrorContains(t, refused(t, cfg), "this listener does not offer KERBEROS")
 }
 
+// TestConfigFromYAML: the names of the fields in files, and that passwords are not written back.
 func TestConfigFromYAML(t *testing.T) {
 	var cfg cluster.Config
 	require.NoError(t, yaml.Unmarshal([]byte(`

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// TestTopicLife: a topic is created, grown, deleted and created again, with another id.
 func TestTopicLife(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -64,6 +65,7 @@ func TestTopicLife(t *testing.T) {
 	require.NotEqual(t, got.ID, topics[name].ID, "a topic born again has another id")
 }
 
+// TestTopicRefusals: each reason not to create or delete a topic is told.
 func TestTopicRefusals(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -81,6 +83,7 @@ func TestTopicRefusals(t *testing.T) {
 	require.ErrorContains(t, err, "partition 5")
 }
 
+// TestConfigs: settings are read with where they come from, set and removed.
 func TestConfigs(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)
@@ -121,6 +124,7 @@ func TestConfigs(t *testing.T) {
 	}
 }
 
+// TestSensitiveConfigsAreWithheld: passwords among settings are marked and empty.
 func TestSensitiveConfigsAreWithheld(t *testing.T) {
 	k, c := embedded(t)
 	k.ControlKey(int16(kmsg.DescribeConfigs), func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -137,6 +141,7 @@ func TestSensitiveConfigsAreWithheld(t *testing.T) {
 	require.Equal(t, cluster.ConfigValue{Sensitive: true}, configs["ssl.key.password"])
 }
 
+// TestCallOptions: requests go where options send them, at the version that they ask for.
 func TestCallOptions(t *testing.T) {
 	c := anyKafka(t)
 	ctx := within(t)

@@ -88,6 +88,7 @@ func requireOr(t *testing.T, offered bool, err error) {
 	require.False(t, cluster.Uncertain(err))
 }
 
+// TestBrokersTooOld: a release before the format of batches is told, not misread.
 func TestBrokersTooOld(t *testing.T) {
 	k := brokers(t, kfake.MaxVersions(kversion.V0_10_2()))
 	_, err := cluster.Open(within(t), "a", config(k))

@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// TestSecretsByReference: every kind of reference gives its secret, and what only looks like one is taken literally on request.
 func TestSecretsByReference(t *testing.T) {
 	t.Setenv("TEST_SECRET", "from-env")
 	file := authtest.File(t, "secret", "from-file\r\n")
@@ -43,6 +44,7 @@ func TestSecretsByReference(t *testing.T) {
 	require.Equal(t, "rotated", got, "it is read anew")
 }
 
+// TestSecretsThatCannotBeRead: each failure names the reference, and a command ends with its context.
 func TestSecretsThatCannotBeRead(t *testing.T) {
 	for ref, want := range map[auth.Secret]string{
 		"file:/no/such/file":    "/no/such/file",
@@ -69,6 +71,7 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 	require.Less(t, time.Since(begin), 15*time.Second, "with all that it started, as far as we wait for it")
 }
 
+// TestSecretsAreRedactedEverywhere: no verb, encoding or structure shows a secret; reading one keeps it.
 func TestSecretsAreRedactedEverywhere(t *testing.T) {
 	const password = "hunter2"
 	for _, secret := range []auth.Secret{password, auth.Secret("literal:" + password), auth.Secret("command:get --password " + password)} {
@@ -97,6 +100,7 @@ func TestSecretsAreRedactedEverywhere(t *testing.T) {
 	require.Equal(t, password, got, "reading a configuration keeps the secret")
 }
 
+// TestSASLValidate: each mistake names the field and the fix.
 func TestSASLValidate(t *testing.T) {
 	for want, s := range map[string]auth.SASL{
 		"sasl.mechanism is missing":                  {},
@@ -157,6 +161,7 @@ func begin(t *testing.T, s auth.SASL) (sasl.StateMachine, string) {
 	return session, string(first)
 }
 
+// TestMechanisms: the first messages on the wire.
 func TestMechanisms(t *testing.T) {
 	_, first := begin(t, auth.SASL{Mechanism: auth.Plain, Username: "me", Password: "pw"})
 	require.Equal(t, "\x00me\x00pw", first)
@@ -178,6 +183,7 @@ func TestMechanisms(t *testing.T) {
 	require.ErrorAs(t, err, &unread)
 }
 
+// TestTokensAreReadForEveryConnection: a token that was replaced is sent next time.
 func TestTokensAreReadForEveryConnection(t *testing.T) {
 	file := authtest.File(t, "token", "first")
 	m := (&auth.SASL{Mechanism: auth.OAuthBearer, Token: auth.Secret("file:" + file)}).Client()
@@ -189,6 +195,7 @@ func TestTokensAreReadForEveryConnection(t *testing.T) {
 	}
 }
 
+// TestTLSValidate: good combinations pass; mistakes in files and texts are named without repeating a key.
 func TestTLSValidate(t *testing.T) {
 	ca := authtest.NewAuthority(t)
 	pair := ca.Issue(t, "client")
@@ -222,6 +229,7 @@ func TestTLSValidate(t *testing.T) {
 	}
 }
 
+// TestTLSClient: names are verified unless told otherwise, and chains even then.
 func TestTLSClient(t *testing.T) {
 	cfg, err := (&auth.TLS{}).Client(t.Context(), "broker-1")
 	require.NoError(t, err)

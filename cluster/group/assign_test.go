@@ -23,6 +23,7 @@ func counts(n int32, topics ...string) Inventory {
 	return inv
 }
 
+// TestPortageMirrorsWants: who holds a partition on the other cluster gets it here.
 func TestPortageMirrorsWants(t *testing.T) {
 	a, b, c := agent("a", "orders"), agent("b", "orders"), agent("c", "orders")
 	a.Wants = Partitions{"orders": {0, 1, 2, 3, 4}}
@@ -38,6 +39,7 @@ func TestPortageMirrorsWants(t *testing.T) {
 	require.True(t, AssignPortage(counts(8, "orders"), []Peer{a, b, c})["b"].Partitions.Has("orders", 4), "the later generation's claim counts")
 }
 
+// TestPortageGivesGuardsNothing: not even what they claim.
 func TestPortageGivesGuardsNothing(t *testing.T) {
 	g := agent("g", "orders")
 	g.Kind = KindGuard
@@ -48,6 +50,7 @@ func TestPortageGivesGuardsNothing(t *testing.T) {
 	require.Len(t, AssignPortage(counts(4, "orders"), []Peer{g}), 1)
 }
 
+// TestPortageKeepsOwners: as far as balance allows.
 func TestPortageKeepsOwners(t *testing.T) {
 	a, b := agent("a", "orders"), agent("b", "orders")
 	a.Owned, a.OwnedGeneration = Assignment{Partitions: Partitions{"orders": {1, 3}}}, 4
@@ -167,6 +170,7 @@ func static(id, instance string) Peer {
 	return p
 }
 
+// TestUnitsAreSharedEvenlyAndStay: units move only as far as balance asks for.
 func TestUnitsAreSharedEvenlyAndStay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		inv := Inventory{Units: rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,3}`), 0, 20).Draw(t, "units")}

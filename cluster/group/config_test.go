@@ -13,6 +13,7 @@ func valid() Config {
 	return Config{Group: "g", Offer: Open(Identity{Kind: KindAgent}, "t")}
 }
 
+// TestConfigDefaults: what is left out gets the documented value.
 func TestConfigDefaults(t *testing.T) {
 	c := valid()
 	require.NoError(t, c.Validate())
@@ -22,6 +23,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, 3*time.Second, c.Margin)
 }
 
+// TestConfigSaysWhatIsWrong: each mistake names field, value and fix.
 func TestConfigSaysWhatIsWrong(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"Config.Group is empty":                    func(c *Config) { c.Group = "" },
@@ -46,6 +48,7 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 	require.NoError(t, c.Validate())
 }
 
+// TestOffersCannotBeChangedFromOutside: a core keeps copies of what it is given.
 func TestOffersCannotBeChangedFromOutside(t *testing.T) {
 	who := Identity{Kind: KindAgent, Wants: Partitions{"t": {1}}}
 	cfg := Config{Group: "g", Offer: Closed(who, "t")}
@@ -57,6 +60,7 @@ func TestOffersCannotBeChangedFromOutside(t *testing.T) {
 	require.Equal(t, Partitions{"t": {1}}, core.Status().Offer.Identity.Wants)
 }
 
+// TestCodeErrors: a code matches its own sentinel only, and says its fix.
 func TestCodeErrors(t *testing.T) {
 	for code, sentinel := range map[int16]error{22: ErrGeneration, 23: ErrStranger, 25: ErrUnknownMember, 27: ErrRebalance, 82: ErrFenced} {
 		err := fmt.Errorf("wrapped: %w", &CodeError{Op: "join", Group: "g", Code: code})
@@ -76,6 +80,7 @@ func TestCodeErrors(t *testing.T) {
 	}
 }
 
+// TestLeaseHolds: up to, not including, its end; the zero lease never.
 func TestLeaseHolds(t *testing.T) {
 	now := time.Now()
 	require.False(t, Lease{}.Holds(now))
@@ -84,6 +89,7 @@ func TestLeaseHolds(t *testing.T) {
 	require.False(t, l.Holds(now.Add(time.Second)))
 }
 
+// TestCommittedErrors: one error for each partition that is not committed.
 func TestCommittedErrors(t *testing.T) {
 	c := Committed{Results: []Result{{Offset: Offset{Partition: Partition{"t", 1}, At: 5}}, {Offset: Offset{Partition: Partition{"t", 2}, At: 6}, Code: 22}}}
 	require.ErrorIs(t, c.Err("g"), ErrGeneration)

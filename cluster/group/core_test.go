@@ -94,6 +94,7 @@ func TestNoAnswerIsAFailure(t *testing.T) {
 	require.Equal(t, r.Next, c.Wake())
 }
 
+// TestBackoffGrowsAndIsJittered: pauses double up to the limit, less jitter.
 func TestBackoffGrowsAndIsJittered(t *testing.T) {
 	cfg := valid()
 	c, err := NewCore(cfg)

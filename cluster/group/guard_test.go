@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestMovedOffsetsAreNamed: differences between two readings are found in both directions.
 func TestMovedOffsetsAreNamed(t *testing.T) {
 	before := map[string]map[int32]Stored{"t": {0: {At: 5, LeaderEpoch: 7}, 1: {At: 6}, 2: {At: 1}}}
 	same := map[string]map[int32]Stored{"t": {0: {At: 5, LeaderEpoch: -1}, 1: {At: 6}, 2: {At: 1}}}

@@ -192,6 +192,7 @@ func TestInventoryThatHangs(t *testing.T) {
 	require.Equal(t, "syncing", m.Status().Phase)
 }
 
+// TestBadConfigs: neither members nor guards start with one.
 func TestBadConfigs(t *testing.T) {
 	_, err := group.Run(nil, group.Config{})
 	require.ErrorContains(t, err, "Config.Group is empty")

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
+// TestSubscriptionRoundTrip: what a member tells of itself arrives, whatever it is.
 func TestSubscriptionRoundTrip(t *testing.T) {
 	set := rapid.Custom(func(t *rapid.T) Partitions {
 		return Partitions(rapid.MapOfN(rapid.StringMatching(`[a-z.]{1,5}`), rapid.SliceOfN(rapid.Int32Range(0, 1000), 1, 50), 0, 5).Draw(t, "set")).normal()
@@ -35,6 +36,7 @@ func TestSubscriptionRoundTrip(t *testing.T) {
 	})
 }
 
+// TestAssignmentRoundTrip: so does what it is assigned.
 func TestAssignmentRoundTrip(t *testing.T) {
 	a := Assignment{Partitions: Partitions{"t": {3, 1, 1}, "empty": nil}, Units: []string{"b", "a"}}
 	got, err := decodeAssignment(encodeAssignment(a))
@@ -86,6 +88,7 @@ func TestNewerMetadata(t *testing.T) {
 	require.Equal(t, "i", p.Incarnation)
 }
 
+// TestForeignAssignment: a foreign leader's assignment is read without its user data, and refused if it is none.
 func TestForeignAssignment(t *testing.T) {
 	_, err := decodeAssignment([]byte("junk"))
 	require.ErrorContains(t, err, "4 bytes")
@@ -99,6 +102,7 @@ func TestForeignAssignment(t *testing.T) {
 	require.Equal(t, Assignment{Partitions: Partitions{"t": {0, 2}}}, a)
 }
 
+// TestUnpackIsBounded: a small message cannot unpack to a huge one.
 func TestUnpackIsBounded(t *testing.T) {
 	var data userData
 	bomb := pack(unitData{V: 1, Units: []string{strings.Repeat("x", gunzipAtMost)}})
@@ -107,6 +111,7 @@ func TestUnpackIsBounded(t *testing.T) {
 	require.ErrorContains(t, unpack(append([]byte{0x1f, 0x8b, 8}, bytes.Repeat([]byte{0}, 20)...), &data), "user data")
 }
 
+// FuzzDecodeSubscription: no metadata makes the reader fail, and what it reads is normal.
 func FuzzDecodeSubscription(f *testing.F) {
 	f.Add(encodeSubscription([]string{"t"}, Identity{Kind: KindAgent, Wants: Partitions{"t": {0, 1, 5}}}, Assignment{Units: []string{"u"}}, 3))
 	f.Add(encodeSubscription(nil, Identity{Kind: KindWorker, Host: strings.Repeat("h", gzipAbove)}, Assignment{}, 0))
@@ -124,6 +129,7 @@ func FuzzDecodeSubscription(f *testing.F) {
 	})
 }
 
+// FuzzDecodeAssignment: no assignment makes the reader fail in another way than by an error.
 func FuzzDecodeAssignment(f *testing.F) {
 	f.Add(encodeAssignment(Assignment{Partitions: Partitions{"t": {0, 1}}, Units: []string{"u", "v"}}))
 	f.Add([]byte{0, 0, 0, 0, 0, 1})

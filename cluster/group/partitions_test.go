@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
+// TestRangesRoundTrip: every list of partitions comes back from its text.
 func TestRangesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := Partitions{"t": rapid.SliceOf(rapid.Int32Range(0, 60)).Draw(t, "list")}.normal()["t"]
@@ -18,6 +19,7 @@ func TestRangesRoundTrip(t *testing.T) {
 	})
 }
 
+// TestRangesText: the text itself, and what is refused.
 func TestRangesText(t *testing.T) {
 	require.Equal(t, "0-3,7,9-10", formatRanges([]int32{0, 1, 2, 3, 7, 9, 10}))
 	for _, bad := range []string{",", "a", "-1", "3-1", "1-", "1,,2", "99999999999", "0-99999999999", "1 "} {
@@ -30,6 +32,7 @@ func TestRangesText(t *testing.T) {
 	require.ErrorContains(t, err, "partitions listed")
 }
 
+// FuzzParseRanges: no text makes the reader fail or take more than its budget.
 func FuzzParseRanges(f *testing.F) {
 	f.Add("0-3,7")
 	f.Add("2147483647")
@@ -47,6 +50,7 @@ func FuzzParseRanges(f *testing.F) {
 	})
 }
 
+// TestPartitions: sets count, compare and print without regard to order.
 func TestPartitions(t *testing.T) {
 	p := Partitions{"b": {2, 1, 2}, "a": {0}, "none": {}}
 	require.Equal(t, "a[0] b[1-2]", p.String())

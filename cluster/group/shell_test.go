@@ -89,6 +89,7 @@ func runSuite(t *testing.T, s site) {
 	}
 }
 
+// TestEmbedded: runs the suite on the embedded broker.
 func TestEmbedded(t *testing.T) {
 	pair := embedded.ForTest(t, embedded.Options{Source: embedded.Side{Topics: []embedded.Topic{{Name: "orders", Partitions: 8}}, Extra: []kfake.Opt{kfake.GroupMinSessionTimeout(100 * time.Millisecond)}}})
 	t.Run("all", func(t *testing.T) {

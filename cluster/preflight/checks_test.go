@@ -81,6 +81,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestFewerReplicas: fewer copies than on the source are a warning, as many are none.
 func TestFewerReplicas(t *testing.T) {
 	pair := embedded.ForTest(t, embedded.Options{Brokers: 3, Source: embedded.Side{Topics: []embedded.Topic{{Name: "orders", Partitions: 1}}}})
 	s := &scene{t: t, pair: pair}

@@ -165,12 +165,14 @@ func TestGroupsElsewhere(t *testing.T) {
 	s.finds(25, Failure, "group connect-jdbc", "Kafka Connect")
 }
 
+// TestOneClusterTwice: a target that is the source under another name is found.
 func TestOneClusterTwice(t *testing.T) {
 	s := newScene(t, nil)
 	s.Pairs[0].Target, s.Pairs[0].TargetTopic = s.open("alias", s.pair.Source), "orders-eu"
 	s.finds(30, Failure, "alias", "old and alias are the same cluster embedded-source")
 }
 
+// TestControlTopics: missing, uncompacted, and on the source.
 func TestControlTopics(t *testing.T) {
 	s := newScene(t, nil)
 	s.ControlTopics = []string{control, "portage.offsets"}
@@ -260,6 +262,7 @@ func TestNoLogFolders(t *testing.T) {
 	s.finds(22, Failure, "old", "the broker shows no log folder")
 }
 
+// TestCancelled: the end of the context is an error, not a report.
 func TestCancelled(t *testing.T) {
 	s := newScene(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
