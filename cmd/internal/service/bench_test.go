@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -27,33 +28,45 @@ import (
 // patience bounds every wait for a state: machines may be busy.
 const patience = time.Minute
 
-// bench is a pair of clusters with control topics, a service and a commander.
+// bench is clusters with control topics on one of them, services and a
+// commander.
 type bench struct {
-	t        testing.TB
-	pair     *embedded.Pair
-	clusters map[string]*cluster.Client
-	desk     *operator.Operator
+	t testing.TB
+	// pair is nil on Apache Kafka.
+	pair      *embedded.Pair
+	bootstrap map[string][]string
+	clusters  map[string]*cluster.Client
+	// control has the control topics, migration is the one that is spoken of.
+	control, migration string
+	desk               *operator.Operator
 
 	mu sync.Mutex
 	// handled counts, per group and value, how often agents handled a record.
 	handled map[string]int
 }
 
+// newBench is a bench on an embedded pair; the target has the control topics.
 func newBench(t testing.TB) *bench {
 	if alone, is := t.(*testing.T); is {
 		alone.Parallel() // they mostly wait
 	}
+	pair := embedded.ForTest(t, embedded.Options{Seed: 1})
+	b := benchOn(t, "target", map[string][]string{"source": pair.Source.Bootstrap(), "target": pair.Target.Bootstrap()})
+	b.pair = pair
+	return b
+}
+
+func benchOn(t testing.TB, control string, bootstrap map[string][]string) *bench {
 	b := &bench{
-		t: t, pair: embedded.ForTest(t, embedded.Options{Seed: 1}),
+		t: t, bootstrap: bootstrap, control: control, migration: "m",
 		clusters: make(map[string]*cluster.Client), handled: make(map[string]int),
 	}
-	for name, c := range map[string]*embedded.Cluster{"source": b.pair.Source, "target": b.pair.Target} {
-		b.clusters[name] = b.open(name, cluster.Config{Bootstrap: c.Bootstrap()})
+	for name, addresses := range bootstrap {
+		b.clusters[name] = b.open(name, cluster.Config{Bootstrap: addresses})
 	}
-	control := b.clusters["target"]
-	_, err := log.Init(t.Context(), control, log.InitOptions{})
+	_, err := log.Init(t.Context(), b.clusters[control], log.InitOptions{})
 	require.NoError(t, err)
-	b.desk, err = operator.New(operator.Options{Control: control, Name: "tester"})
+	b.desk, err = operator.New(operator.Options{Control: b.clusters[control], Name: "tester"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.desk.Close()) })
 	return b
@@ -84,25 +97,42 @@ func (b *bench) serve() (stop func()) { return b.serveAs("here") }
 
 func (b *bench) serveAs(host string, change ...func(*service.Options)) (stop func()) {
 	b.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
+	o := b.options(host, change...)
+	return b.runs(cancel, func() error { return service.Serve(ctx, o) })
+}
+
+// work copies until the function returned is called.
+func (b *bench) work() (stop func()) {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
+	o := b.options("worker")
+	return b.runs(cancel, func() error { return service.Work(ctx, o) })
+}
+
+func (b *bench) options(host string, change ...func(*service.Options)) service.Options {
 	o := service.Options{
-		Control: b.target(), Clusters: b.client, Host: host, Incarnation: "w-" + operator.NewID(),
+		Control: b.clusters[b.control], Clusters: b.client, Host: host, Incarnation: "w-" + operator.NewID(),
 		Logger: zerolog.New(zerolog.NewTestWriter(b.t)).Level(zerolog.InfoLevel).With().Str("host", host).Logger(),
 	}
 	for _, f := range change {
 		f(&o)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
+	return o
+}
+
+// runs lets a service run until the function returned is called, at the latest at
+// the end of the test.
+func (b *bench) runs(cancel func(), run func() error) (stop func()) {
 	done := make(chan error, 1)
-	go func() {
-		done <- service.Serve(ctx, o)
-	}()
+	go func() { done <- run() }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-done:
 			assert.NoError(b.t, err)
 		case <-time.After(patience):
-			b.t.Error("serve did not stop")
+			b.t.Error("the service did not stop")
 		}
 	})
 	b.t.Cleanup(stop)
@@ -114,14 +144,14 @@ func (b *bench) view(what string, ok func(v *projector.View) bool) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
-	require.NoError(b.t, b.desk.Until(ctx, "m", ok), what)
+	require.NoError(b.t, b.desk.Until(ctx, b.migration, ok), what)
 }
 
 // until waits for a state of the migration.
 func (b *bench) until(what string, ok func(m *fsm.Migration) bool) {
 	b.t.Helper()
 	b.view(what, func(v *projector.View) bool {
-		m, found := v.Migration("m")
+		m, found := v.Migration(b.migration)
 		return found && ok(m)
 	})
 }
@@ -131,7 +161,7 @@ func (b *bench) topic(name string, ok func(t *fsm.Topic) bool) *fsm.Topic {
 	b.t.Helper()
 	var row *fsm.Topic
 	b.view("topic "+name, func(v *projector.View) bool {
-		t, found := v.Topic("m", name)
+		t, found := v.Topic(b.migration, name)
 		row = t
 		return found && ok(t)
 	})
@@ -143,7 +173,7 @@ func (b *bench) group(name string, ok func(g *fsm.Group) bool) *fsm.Group {
 	b.t.Helper()
 	var row *fsm.Group
 	b.view("group "+name, func(v *projector.View) bool {
-		g, found := v.Group("m", name)
+		g, found := v.Group(b.migration, name)
 		row = g
 		return found && ok(g)
 	})
@@ -169,17 +199,17 @@ func (b *bench) plan(p string) {
 
 func (b *bench) send(stream events.Stream, body events.Body) {
 	b.t.Helper()
-	_, err := b.desk.Commands.Send(b.t.Context(), "m", stream, body)
+	_, err := b.desk.Commands.Send(b.t.Context(), b.migration, stream, body)
 	require.NoError(b.t, err)
 }
 
 // say appends an acknowledgement in the name of an instance.
 func (b *bench) say(stream events.Stream, epoch uint32, body events.Body) {
 	b.t.Helper()
-	e, err := events.New(operator.NewID(), "m", stream, events.Actor{Kind: events.Agent, Name: "instance"}, time.Now().UTC(), body)
+	e, err := events.New(operator.NewID(), b.migration, stream, events.Actor{Kind: events.Agent, Name: "instance"}, time.Now().UTC(), body)
 	require.NoError(b.t, err)
 	e.Epoch = epoch
-	_, err = log.NewAppender(b.target(), log.AppenderOptions{}).Append(b.t.Context(), e)
+	_, err = log.NewAppender(b.clusters[b.control], log.AppenderOptions{}).Append(b.t.Context(), e)
 	require.NoError(b.t, err)
 }
 
@@ -224,22 +254,30 @@ func (b *bench) exists(at *cluster.Client, topic string) bool {
 // consume runs an instance of a group until the function returned is called.
 func (b *bench) consume(group, instance string, topics ...string) (stop func()) {
 	b.t.Helper()
+	return b.consumeFrom("source", group, instance, topics...)
+}
+
+// consumeFrom is consume for a group that lives on another cluster.
+func (b *bench) consumeFrom(home, group, instance string, topics ...string) (stop func()) {
+	b.t.Helper()
 	return b.instance(agent.ConsumerConfig{
-		Group: group, Topics: topics, Instance: instance,
+		Group: group, Topics: topics, Instance: instance, Home: home,
 		Handler: func(_ context.Context, r agent.Record) error {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.handled[group+"/"+string(r.Value)]++
 			return nil
 		},
-		Heartbeat: 50 * time.Millisecond, CommitInterval: 50 * time.Millisecond,
+		Heartbeat: 50 * time.Millisecond, CommitInterval: 50 * time.Millisecond, MetadataMaxAge: 200 * time.Millisecond,
 	})
 }
 
 func (b *bench) instance(cfg agent.ConsumerConfig, options ...agent.ConsumerOption) (stop func()) {
 	b.t.Helper()
-	cfg.Home, cfg.Control = "source", "target"
-	cfg.Clusters = map[string]cluster.Config{"source": {Bootstrap: b.pair.Source.Bootstrap()}, "target": {Bootstrap: b.pair.Target.Bootstrap()}}
+	cfg.Home, cfg.Control, cfg.Clusters = cmp.Or(cfg.Home, "source"), b.control, make(map[string]cluster.Config)
+	for name, addresses := range b.bootstrap {
+		cfg.Clusters[name] = cluster.Config{Bootstrap: addresses}
+	}
 	c, err := agent.NewConsumer(cfg, options...)
 	require.NoError(b.t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
@@ -279,7 +317,7 @@ func (b *bench) counts(stream events.Stream, kind events.Type) (n int) {
 	v, err := b.desk.View(b.t.Context())
 	require.NoError(b.t, err)
 	defer v.Close()
-	notes, err := v.History("m", stream, -1, projector.All)
+	notes, err := v.History(b.migration, stream, -1, projector.All)
 	require.NoError(b.t, err)
 	for _, note := range notes {
 		if note.Type == kind && note.Verdict == fsm.Accepted {
@@ -294,7 +332,7 @@ func (b *bench) calm() {
 	b.t.Helper()
 	var before int64 = -1
 	require.Eventually(b.t, func() bool {
-		end, err := log.End(b.t.Context(), b.target())
+		end, err := log.End(b.t.Context(), b.clusters[b.control])
 		require.NoError(b.t, err)
 		same := end == before
 		before = end

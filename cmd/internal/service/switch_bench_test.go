@@ -17,7 +17,6 @@ import (
 	"github.com/portage-kafka/portage/cmd/internal/service"
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/events/log"
-	"github.com/portage-kafka/portage/testkit/embedded"
 )
 
 // BenchmarkSwitch moves a busy group of 8 instances and 64 partitions, and
@@ -110,8 +109,8 @@ func (b *bench) slowly(group, instance string, options ...agent.ConsumerOption) 
 // behind gives an orchestrator clients of its own whose brokers are away.
 func (b *bench) behind(o *service.Options, away time.Duration) {
 	clients := make(map[string]*cluster.Client)
-	for name, c := range map[string]*embedded.Cluster{"source": b.pair.Source, "target": b.pair.Target} {
-		clients[name] = b.open(name, cluster.Config{Bootstrap: c.Bootstrap(), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	for name, addresses := range b.bootstrap {
+		clients[name] = b.open(name, cluster.Config{Bootstrap: addresses, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			return slow{conn, away}, err
 		}})
