@@ -36,6 +36,13 @@ func (d *desk) write(name, text string) string {
 	return path
 }
 
+// append adds lines to a file of the desk.
+func (d *desk) append(name, text string) {
+	raw, err := os.ReadFile(filepath.Join(d.dir, name))
+	require.NoError(d.t, err)
+	d.write(name, string(raw)+text)
+}
+
 // portage runs the command line and returns what it printed and its exit code.
 func (d *desk) portage(args ...string) (string, int) {
 	d.t.Helper()
@@ -45,11 +52,8 @@ func (d *desk) portage(args ...string) (string, int) {
 	cmd := root(a)
 	cmd.SetArgs(append([]string{"--config", filepath.Join(d.dir, "portage.yaml")}, args...))
 	cmd.SetOut(&out)
-	err := cmd.ExecuteContext(d.t.Context())
-	if err != nil {
-		fmt.Fprintln(&out, err)
-	}
-	return out.String(), exitCode(err)
+	code := a.finish(cmd.ExecuteContext(d.t.Context()))
+	return out.String() + errs.String(), code
 }
 
 // configure adds a cluster to the two of the desk.
@@ -100,9 +104,19 @@ func (d *desk) group(name, topic string) {
 	c, err := kgo.NewClient(kgo.SeedBrokers(d.pair.Source.Bootstrap()...), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit())
 	require.NoError(d.t, err)
 	defer c.Close()
-	require.NoError(d.t, c.ProduceSync(d.t.Context(), &kgo.Record{Topic: topic, Value: []byte("v")}).FirstErr())
+	d.produce(topic, 1)
 	c.PollFetches(d.t.Context())
 	require.NoError(d.t, c.CommitUncommittedOffsets(d.t.Context()))
+}
+
+// produce writes records to a topic of the source.
+func (d *desk) produce(topic string, n int) {
+	c, err := kgo.NewClient(kgo.SeedBrokers(d.pair.Source.Bootstrap()...))
+	require.NoError(d.t, err)
+	defer c.Close()
+	for range n {
+		require.NoError(d.t, c.ProduceSync(d.t.Context(), &kgo.Record{Topic: topic, Value: []byte("v")}).FirstErr())
+	}
 }
 
 // TestOperator goes through the life of a migration at the desk, with no

@@ -61,29 +61,28 @@ func atPositions(ctx context.Context, notes []projector.Note, open func(from int
 		wanted[n.Position] = true
 	}
 	var r projector.Reader
-	at := int64(-1) // everything below it was read
-	for _, n := range notes {
-		if n.Position < at {
+	for at := int64(-1); len(notes) > 0; { // everything wanted below at was read
+		next := notes[0].Position
+		if next < at {
+			notes = notes[1:]
 			continue
 		}
-		if r == nil || n.Position > at+near {
-			r, at = open(n.Position), n.Position
+		if r == nil || next > at+near {
+			r, at = open(next), next
 		}
-		for n.Position >= at {
-			page, err := r.Next(ctx, 0, soon)
-			if err != nil {
-				return nil, err
-			}
-			for _, rec := range page.Records {
-				if wanted[rec.Position] {
-					found[rec.Position] = rec
-				}
-			}
-			if page.Next == at && len(page.Records) == 0 {
-				return found, nil // nothing is there any more
-			}
-			at = page.Next
+		page, err := r.Next(ctx, 0, soon)
+		if err != nil {
+			return nil, err
 		}
+		for _, rec := range page.Records {
+			if wanted[rec.Position] {
+				found[rec.Position] = rec
+			}
+		}
+		if page.Next <= at {
+			break // the log ends here
+		}
+		at = page.Next
 	}
 	return found, nil
 }

@@ -18,13 +18,18 @@ func main() {
 	context.AfterFunc(ctx, stop)       // the second signal ends at once what does not end in order
 	cobra.EnableCommandSorting = false // help lists the verbs in the order of their use
 	a := newApp(os.Stdout, os.Stderr)
-	err := root(a).ExecuteContext(ctx)
+	code := a.finish(root(a).ExecuteContext(ctx))
+	a.close()
+	os.Exit(code)
+}
+
+// finish says why a verb has failed and returns its exit code.
+func (a *app) finish(err error) int {
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "portage: interrupted; everything was stopped in order")
+		fmt.Fprintln(a.err, "portage: interrupted; everything was stopped in order")
 	case err != nil && !errors.Is(err, errSilent):
-		fmt.Fprintln(os.Stderr, "portage: "+err.Error())
+		fmt.Fprintln(a.err, "portage: "+err.Error())
 	}
-	a.close()
-	os.Exit(exitCode(err))
+	return exitCode(err)
 }

@@ -168,7 +168,11 @@ func missing(v *projector.View, migration string, stream events.Stream) error {
 
 func topicNote(t *fsm.Topic) string {
 	if t.Stop != nil {
-		return t.Stop.Code + ": " + t.Stop.Reason
+		note := t.Stop.Code + ": " + t.Stop.Reason
+		if n := len(t.MoreStops); n > 0 {
+			note += fmt.Sprintf(" (and %d more)", n)
+		}
+		return note
 	}
 	if t.Abort != nil && t.Writers == events.PhaseOnSource {
 		return "aborted: " + t.Abort.Reason

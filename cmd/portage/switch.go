@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
 	"github.com/portage-kafka/portage/projector"
 )
 
@@ -28,17 +29,14 @@ func switchVerb(a *app) *cobra.Command {
 func (a *app) switchReaders(ctx context.Context, args []string) error {
 	migration, groups := args[0], args[1:]
 	if len(groups) == 0 {
-		err := a.looking(ctx, migration, func(v *projector.View) error {
-			rows, err := v.Groups(migration)
-			for _, g := range rows {
-				if g.Readers == events.PhaseOnSource {
-					groups = append(groups, g.Group)
-				}
-			}
-			return err
-		})
+		rows, err := a.groups(ctx, migration)
 		if err != nil {
 			return err
+		}
+		for _, g := range rows {
+			if g.Readers == events.PhaseOnSource {
+				groups = append(groups, g.Group)
+			}
 		}
 	}
 	if len(groups) == 0 {
@@ -62,23 +60,38 @@ func topicStreams(topics []string) []events.Stream {
 func (a *app) switchWriters(ctx context.Context, args []string) error {
 	migration, topics := args[0], args[1:]
 	if len(topics) == 0 {
-		err := a.looking(ctx, migration, func(v *projector.View) error {
-			rows, err := v.Topics(migration)
-			for _, t := range rows {
-				if t.Writers == events.PhaseOnSource {
-					topics = append(topics, t.Topic)
-				}
-			}
-			return err
-		})
+		rows, err := a.topics(ctx, migration)
 		if err != nil {
 			return err
+		}
+		for _, t := range rows {
+			if t.Writers == events.PhaseOnSource {
+				topics = append(topics, t.Topic)
+			}
 		}
 	}
 	if len(topics) == 0 {
 		return refusedf("the writers of no topic of %q are on the source: `portage status %s` shows where they are", migration, migration)
 	}
 	return a.sendEach(ctx, migration, topicStreams(topics), events.SwitchRequested{To: events.RouteTarget, Level: events.LevelRestart})
+}
+
+// groups are the rows of a migration, which must be there.
+func (a *app) groups(ctx context.Context, migration string) (rows []*fsm.Group, err error) {
+	err = a.looking(ctx, migration, func(v *projector.View) (err error) {
+		rows, err = v.Groups(migration)
+		return err
+	})
+	return rows, err
+}
+
+// topics are the rows of a migration, which must be there.
+func (a *app) topics(ctx context.Context, migration string) (rows []*fsm.Topic, err error) {
+	err = a.looking(ctx, migration, func(v *projector.View) (err error) {
+		rows, err = v.Topics(migration)
+		return err
+	})
+	return rows, err
 }
 
 func abortVerb(a *app) *cobra.Command {

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/portage-kafka/portage/testkit/embedded"
+)
+
+// lines takes what a process prints, from whichever goroutine.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write is io.Writer.
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// process is a verb that runs until it is stopped.
+type process struct {
+	out  lines
+	stop context.CancelFunc
+	code chan int
+}
+
+// run starts a verb that does not end by itself.
+func (d *desk) run(args ...string) *process {
+	ctx, stop := context.WithCancel(d.t.Context())
+	p := &process{stop: stop, code: make(chan int, 1)}
+	a := newApp(&p.out, &p.out)
+	cmd := root(a)
+	cmd.SetArgs(append([]string{"--config", filepath.Join(d.dir, "portage.yaml")}, args...))
+	go func() {
+		code := a.finish(cmd.ExecuteContext(ctx))
+		a.close()
+		p.code <- code
+	}()
+	return p
+}
+
+// end stops a process and returns its exit code.
+func (p *process) end() int {
+	p.stop()
+	return <-p.code
+}
+
+// eventually waits until a verb prints something.
+func (d *desk) eventually(says string, args ...string) {
+	d.t.Helper()
+	var out string
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(out, says); out, _ = d.portage(args...) {
+		require.True(d.t, time.Now().Before(deadline), "%v: want %q, have\n%s", args, says, out)
+	}
+}
+
+// TestProcesses: an orchestrator and a worker take a migration to where a person
+// has to act, and end in order when they are told to.
+func TestProcesses(t *testing.T) {
+	d := newDesk(t, embedded.Topic{Name: "orders", Partitions: 2})
+	d.produce("orders", 3)
+	early := d.run("serve")
+	require.Equal(t, exitFailed, <-early.code)
+	require.Contains(t, early.out.String(), "run portage init", "there is nothing to serve yet")
+	d.ok("init")
+	d.ok("create", "-f", d.write("plan.yaml", onePlan))
+	require.Contains(t, d.ok("why", "m"), "portage start m")
+	d.ok("start", "m")
+	out := d.ok("why", "m")
+	require.Contains(t, out, "its copy to begin")
+	require.Contains(t, out, "no worker is running")
+	require.NotContains(t, d.ok("why", "m", "--at", "2"), "no worker is running", "of the past nothing is asked")
+
+	serve := d.run("serve", "--no-worker")
+	d.eventually("the copy to reach the source's end", "why", "m")
+	second := d.run("serve")
+	require.Equal(t, exitFailed, <-second.code)
+	require.Contains(t, second.out.String(), "another `portage serve` runs here")
+	work := d.run("work", "-v")
+	d.eventually("synced", "status", "m")
+	require.NotContains(t, d.ok("why", "m"), "no worker is running")
+	require.Contains(t, d.ok("status"), "1/1")
+
+	require.Equal(t, exitDone, work.end(), work.out.String())
+	require.Equal(t, exitDone, serve.end(), serve.out.String())
+	for _, p := range []*process{work, serve} {
+		require.Contains(t, p.out.String(), "ended in order")
+	}
+	require.Contains(t, work.out.String(), `"level":"debug"`)
+	d.ok("cancel", "m")
+	serve = d.run("serve")
+	d.eventually("m is cancelled: nothing is left to do", "why", "m")
+	require.Equal(t, exitDone, serve.end())
+}
+
+// TestListenInUse: a process that cannot serve its metrics does not run without.
+func TestListenInUse(t *testing.T) {
+	d := newDesk(t)
+	d.ok("init")
+	taken := d.pair.Source.Bootstrap()[0]
+	for _, verb := range []string{"serve", "work"} {
+		p := d.run(verb, "--listen", taken)
+		require.Equal(t, exitFailed, <-p.code)
+		require.Contains(t, p.out.String(), taken)
+	}
+	d.configure("")
+	d.append("portage.yaml", fmt.Sprintf("listen: %s\n", taken))
+	p := d.run("serve")
+	require.Equal(t, exitFailed, <-p.code, "the configuration names the address, too")
+	require.Contains(t, p.out.String(), taken)
+}
+
+// TestFinish: what is said at the end, and the code.
+func TestFinish(t *testing.T) {
+	for says, c := range map[string]struct {
+		err  error
+		code int
+	}{
+		"": {nil, exitDone},
+		"portage: interrupted; everything was stopped in order\n": {fmt.Errorf("read: %w", context.Canceled), exitDetached},
+		"portage: the disk is full\n":                             {errors.New("the disk is full"), exitFailed},
+		"portage: no\n":                                           {refusedf("no"), exitRefused},
+	} {
+		var out bytes.Buffer
+		require.Equal(t, c.code, newApp(nil, &out).finish(c.err))
+		require.Equal(t, says, out.String())
+	}
+	var out bytes.Buffer
+	require.Equal(t, exitWaiting, newApp(nil, &out).finish(&codedError{exitWaiting, errSilent}))
+	require.Empty(t, out.String(), "it was said already")
+}
