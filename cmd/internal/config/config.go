@@ -13,7 +13,8 @@
 //	listen: 127.0.0.1:8080          # metrics and health of `portage serve`; workers take --listen
 //
 // Secrets are given by reference (env:NAME, file:PATH); see package
-// cluster/auth.
+// cluster/auth. Amazon MSK takes IAM identities with tls: {} and sasl:
+// {mechanism: aws-msk-iam}; see package cluster/auth/msk.
 package config
 
 import (
