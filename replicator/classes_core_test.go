@@ -11,9 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const goldensDir = "../cluster/batch/testdata/classes"
+
 func goldens(t *testing.T) map[string]classes.Golden {
 	t.Helper()
-	all, err := classes.Load("../cluster/batch/testdata/classes")
+	all, err := classes.Load(goldensDir)
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
 	return all
@@ -197,4 +199,33 @@ func TestNoWholeBatch(t *testing.T) {
 	require.Zero(t, b.core.queue.position)
 	b.core.fetched(0, p)
 	b.stopped(CodeRefusedBatch, 0, 1, "hold no whole batch")
+}
+
+// TestFirstObstacleIsNamed: damage inside of a batch shows only when its turn
+// has come, after what stands behind it was refused; it is named all the same.
+func TestFirstObstacleIsNamed(t *testing.T) {
+	b := newBench(t, nil)
+	b.source.dense(batch.None, 3)
+	b.source.dense(batch.None, 3)
+	b.source.put(stored(6, 8, 6, -1, recs(6, 3))) // unknown codec
+	b.source.batches[1][90] ^= 1
+	b.run()
+	b.stopped(CodeRefusedBatch, 3, 6, "CRC32C")
+	require.EqualValues(t, 3, b.target.end, "what is before it is copied")
+}
+
+// TestRefusedBytesHaveNoEpoch: what is not a batch of this format has another
+// field where the leader epoch stands.
+func TestRefusedBytesHaveNoEpoch(t *testing.T) {
+	b := newBench(t, nil)
+	b.source.put(stored(0, 2, 0, -1, recs(0, 3)))
+	b.settle()
+	p := b.source.fetch(0, 1<<20)
+	old := goldens(t)["format-1@2.8.2"].Page.Records
+	old[12] = 1 // the first byte of its checksum: a large epoch
+	p.records = append(p.records, old...)
+	b.core.fetched(0, p)
+	require.Nil(t, b.core.pastEpoch)
+	require.NotNil(t, b.core.stop)
+	require.Contains(t, b.core.stop.reason, "message format")
 }

@@ -21,7 +21,7 @@ func (c *core) fetched(from int64, p page) {
 	}
 	c.highWatermark, c.lastStable = p.high, p.stable
 	for _, s := range p.steps(from, c.maxBytes) {
-		if !c.sameLeader(s) {
+		if s.class != batch.Refuse && !c.sameLeader(s) { // of refused bytes the epoch is not believed
 			return
 		}
 		c.enqueue(c.withoutLosses(s))
@@ -37,7 +37,7 @@ func (c *core) fetched(from int64, p page) {
 // it, and to pass over it would lose what stands there.
 func (c *core) nothing(from int64, p page) {
 	if len(p.records) > 0 {
-		c.haltAfter(CodeRefusedBatch, from, from+1, "source offset %d: %v: %d bytes hold no whole batch", from, batch.ErrCorrupt, len(p.records))
+		c.haltAfter(CodeRefusedBatch, from, from+1, "source offset %d: %v: %d bytes hold no whole batch from there on", from, batch.ErrCorrupt, len(p.records))
 		return
 	}
 	c.skip(p.stable)
@@ -234,5 +234,6 @@ func (c *core) refuse(it *item, err error) {
 	}
 	q.items = q.items[:q.made]
 	q.position = it.from
+	c.stop = nil // what was found behind it counts no more
 	c.haltAfter(CodeRefusedBatch, from, to, "source offset %d: %v", from, err)
 }
