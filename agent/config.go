@@ -49,7 +49,8 @@ type ConsumerConfig struct {
 	// HomeID is the home cluster's id. It is asked for at the start when empty; give it so that instances can start after the
 	// home cluster was switched off.
 	HomeID string
-	// Start is where to begin in a partition that the group has never committed on the home cluster. After a crossing to
+	// Start is where to begin in a partition that the group has never committed on the home cluster; partitions that are added
+	// while the instance runs begin at their first record. After a crossing to
 	// another cluster it is never used. Earliest.
 	Start Start
 	// Host is shown to people beside the instance. Empty.
@@ -60,6 +61,9 @@ type ConsumerConfig struct {
 	// Heartbeat, Session and Rebalance are those of the group protocol: 1 s, 10 s and 30 s. Rebalance must be longer than the
 	// longest handler, and Session longer than the hold of migrations (5 s): an instance that dies while held costs a session.
 	Heartbeat, Session, Rebalance time.Duration
+	// MetadataMaxAge is how old the partition counts of the topics may get: then the cluster is asked again, and the group
+	// rebalances if they have grown. 1 min.
+	MetadataMaxAge time.Duration
 	// RetryFirst and RetryMost bound the pause after a handler's error, which doubles from one to the other. 100 ms, 30 s.
 	RetryFirst, RetryMost time.Duration
 	// Buffer is how many bytes of fetched records wait per partition, 1 GiB at most. 1 MiB.
@@ -81,6 +85,7 @@ func (c *ConsumerConfig) Validate() error {
 	setDefault(&c.Heartbeat, time.Second)
 	setDefault(&c.Session, 10*time.Second)
 	setDefault(&c.Rebalance, 30*time.Second)
+	setDefault(&c.MetadataMaxAge, defaultMaxAge)
 	setDefault(&c.RetryFirst, 100*time.Millisecond)
 	setDefault(&c.RetryMost, 30*time.Second)
 	setDefault(&c.Buffer, 1<<20)
@@ -97,6 +102,8 @@ func (c *ConsumerConfig) validate() error {
 		return fmt.Errorf("fields RetryFirst %v and RetryMost %v: want 0 < RetryFirst ≤ RetryMost", c.RetryFirst, c.RetryMost)
 	case c.Buffer <= 0 || c.Buffer > maxBuffer:
 		return fmt.Errorf("field Buffer is %d: want 1 to %d bytes", c.Buffer, maxBuffer)
+	case c.MetadataMaxAge <= 0:
+		return fmt.Errorf("field MetadataMaxAge is %v: want more than 0", c.MetadataMaxAge)
 	case c.StopTimeout <= 0:
 		return fmt.Errorf("field StopTimeout is %v: want more than 0", c.StopTimeout)
 	case c.Group == "":

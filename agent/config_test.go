@@ -23,6 +23,7 @@ func TestConsumerConfig(t *testing.T) {
 	require.Equal(t, 10*time.Second, c.Session)
 	require.Equal(t, 30*time.Second, c.Rebalance)
 	require.Equal(t, Earliest, c.Start)
+	require.Equal(t, time.Minute, c.MetadataMaxAge)
 	for want, spoil := range map[string]func(*ConsumerConfig){
 		"Handler is nil":         func(c *ConsumerConfig) { c.Handler = nil },
 		"Group is empty":         func(c *ConsumerConfig) { c.Group = "" },
@@ -34,6 +35,7 @@ func TestConsumerConfig(t *testing.T) {
 		"RetryFirst 1s and":      func(c *ConsumerConfig) { c.RetryFirst, c.RetryMost = time.Second, time.Millisecond },
 		"Buffer is -1":           func(c *ConsumerConfig) { c.Buffer = -1 },
 		"Buffer is 2147483648":   func(c *ConsumerConfig) { c.Buffer = 1 << 31 },
+		"MetadataMaxAge is -1s":  func(c *ConsumerConfig) { c.MetadataMaxAge = -time.Second },
 		"StopTimeout is -1s":     func(c *ConsumerConfig) { c.StopTimeout = -time.Second },
 		"no time to drain":       func(c *ConsumerConfig) { c.Rebalance = c.Heartbeat + 2*time.Second },
 		"a duration is negative": func(c *ConsumerConfig) { c.Heartbeat = -time.Second },

@@ -20,7 +20,7 @@ func (l *loop) do(a consume.Action) {
 		l.work.Go(func() { l.readDirective(a) })
 	case consume.Join:
 		l.fetcher(a.Cluster, a.Offer.Topics)
-		l.seats[a.Side] = sit(l.ctx, &l.work, l.clusters, a, l.cfg.member(a.Offer, l.log), l.post)
+		l.seats[a.Side] = sit(l.ctx, &l.work, l.clusters, a, l.cfg.member(a.Offer, l.log), l.cfg.MetadataMaxAge, l.post)
 	case consume.Tell:
 		if t := l.seats[a.Side]; t != nil {
 			t.tell(a.Input)

@@ -48,6 +48,10 @@
 // cluster, else, on the home cluster only, at Start. An offset that the cluster does not have (deleted by retention, a group
 // that was reset) stops the partition with an alarm; nothing is reset. Transactions are read committed.
 //
+// Partitions that are added to a topic are found within MetadataMaxAge: every instance asks for the counts now and then, and the
+// first one that finds more than the assignment was made with rejoins, so that the group rebalances once. From prepare until
+// the switch is decided a growth waits.
+//
 // # Embedding it
 //
 //   - Roll the SDK out first, with the names of all clusters, and migrate later: a switch needs every member of the group to
@@ -66,6 +70,7 @@
 // A producer is idempotent: each partition's batches carry a producer id and a sequence, an unanswered batch is repeated
 // with the same sequence until it is answered, and never sent to another cluster. One batch of a partition is under way at a
 // time. Which cluster it writes to is found once, at the start, and holds for the life of the process: see [Producer].
+// Added partitions are written to within MetadataMaxAge.
 //
 // # What is decided elsewhere
 //

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/portage-kafka/portage/agent/internal/produce"
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cluster/batch"
+	"github.com/portage-kafka/portage/events"
 )
 
 // Producer writes one topic, idempotently: an acknowledged record stands in the log once, and the records of a partition in
@@ -21,8 +21,10 @@ import (
 // Which cluster it writes to is found at the start and holds for the life of the process: the topic's directive, moved on by
 // the decisions accepted before the producer's own registration. A producer that starts on the target first waits until the
 // copy has passed what the source had when it registered, so that nothing it writes overtakes what was written before it.
-// Until then sends wait. A migration moves producers by restarting them, one after the other, in any order. The number of
-// partitions is that of the start, too.
+// Until then sends wait. A migration moves producers by restarting them, one after the other, in any order.
+//
+// Partitions that are added to the topic are written to within MetadataMaxAge, as Kafka's producers do; keys are spread anew then.
+// While its producers are being moved those of the source stay with the partitions that are copied.
 //
 // An unanswered record is repeated under the same sequence number until it is answered or the producer is closed. It is never
 // sent to another cluster. All methods may be called from several goroutines at once.
@@ -52,6 +54,7 @@ type Producer struct {
 	keys     *produce.Partitioner
 	joined   map[string]int64 // migrations that know of this producer, and where it registered; −1: perhaps
 	identity produce.Producer
+	order    events.Directive // the topic's, the latest heard of
 }
 
 // route is where a producer writes, for its life.
@@ -222,30 +225,4 @@ func (p *Producer) Close(ctx context.Context) error {
 	p.cancel()
 	p.work.Wait()
 	return errors.Join(err, p.clusters.close())
-}
-
-// open makes the lanes: from here on records may be sent.
-func (p *Producer) open(ctx context.Context, r route) error {
-	topics, err := r.client.Topics(ctx, r.topic)
-	if err != nil {
-		return err
-	}
-	t, ok := topics[r.topic]
-	if !ok {
-		return fmt.Errorf("topic %s is not on %s: create it", r.topic, r.cluster)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.route, p.keys = r, produce.NewPartitioner(int32(len(t.Partitions)), rand.Uint32())
-	for _, q := range t.Partitions {
-		p.lanes = append(p.lanes, newSender(p, q.ID, p.identity))
-	}
-	for _, l := range p.lanes {
-		p.work.Go(l.run)
-	}
-	close(p.ready)
-	if p.opt.observe.Routed != nil {
-		p.opt.observe.Routed(r.cluster, r.topic)
-	}
-	return nil
 }

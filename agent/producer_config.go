@@ -36,6 +36,8 @@ type ProducerConfig struct {
 	Codec string
 	// BufferBytes bounds the records that wait for an answer; sends wait for room. 32 MiB.
 	BufferBytes int
+	// MetadataMaxAge is how old the partition count of the topic may get: then the cluster is asked again. 1 min.
+	MetadataMaxAge time.Duration
 }
 
 // Validate fills in defaults and says what is wrong, naming the field, its value and the fix.
@@ -43,6 +45,7 @@ func (c *ProducerConfig) Validate() error {
 	setDefault(&c.Linger, 5*time.Millisecond)
 	setDefault(&c.BatchBytes, 64<<10)
 	setDefault(&c.BufferBytes, 32<<20)
+	setDefault(&c.MetadataMaxAge, defaultMaxAge)
 	setDefault(&c.Codec, batch.None.String())
 	var errs []error
 	if c.Topic == "" || c.Instance == "" {
@@ -50,6 +53,9 @@ func (c *ProducerConfig) Validate() error {
 	}
 	if c.Linger < 0 || c.BatchBytes <= 0 || c.BufferBytes < c.BatchBytes {
 		errs = append(errs, fmt.Errorf("fields Linger %v, BatchBytes %d and BufferBytes %d: want 0 ≤ Linger and 0 < BatchBytes ≤ BufferBytes", c.Linger, c.BatchBytes, c.BufferBytes))
+	}
+	if c.MetadataMaxAge <= 0 {
+		errs = append(errs, fmt.Errorf("field MetadataMaxAge is %v: want more than 0", c.MetadataMaxAge))
 	}
 	if _, ok := codecOf(c.Codec); !ok {
 		errs = append(errs, fmt.Errorf("field Codec is %q: use none, gzip, snappy, lz4 or zstd", c.Codec))

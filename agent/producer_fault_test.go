@@ -245,6 +245,7 @@ func TestProducerConfigIsChecked(t *testing.T) {
 	p := newPlant(t)
 	for want, spoil := range map[string]func(*ProducerConfig){
 		`fields Topic "" and Instance "web-0"`:  func(c *ProducerConfig) { c.Topic = "" },
+		"field MetadataMaxAge is -1ns":          func(c *ProducerConfig) { c.MetadataMaxAge = -1 },
 		"fields Linger -1ns":                    func(c *ProducerConfig) { c.Linger = -1 },
 		"BatchBytes 65536 and BufferBytes 1000": func(c *ProducerConfig) { c.BufferBytes = 1000 },
 	} {

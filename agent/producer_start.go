@@ -45,6 +45,7 @@ func (p *Producer) begin(ctx context.Context) {
 			return
 		}
 	}
+	p.work.Go(func() { p.growing(ctx) })
 	p.control.watch(ctx, key, func(d events.Directive) { p.met(ctx, d) }, nil)
 }
 
@@ -74,6 +75,7 @@ func (p *Producer) find(ctx context.Context, key events.DirectiveKey) (start, er
 	if consume.TooOld(d.AtLeast) {
 		return start{}, fmt.Errorf("directive at %d asks for release %s, this is %s: %w", d.Position, d.AtLeast, Version, errTooOld)
 	}
+	p.heard(d)
 	at, err := p.register(ctx, d)
 	if err != nil {
 		return start{}, err
@@ -193,6 +195,7 @@ func (p *Producer) awaitCopy(ctx context.Context, d events.Directive, barrier []
 
 // met tells a migration of this producer that began after it had started. Its route stays what it is.
 func (p *Producer) met(ctx context.Context, d events.Directive) {
+	p.heard(d)
 	p.mu.Lock()
 	_, known := p.joined[d.Migration]
 	side := p.route.side

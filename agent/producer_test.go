@@ -38,6 +38,13 @@ func newPlant(t *testing.T) *plant {
 	return p
 }
 
+func (p *plant) source() *cluster.Client {
+	c, err := cluster.Open(p.t.Context(), "source", cluster.Config{Bootstrap: p.pair.Source.Bootstrap()})
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
 func (p *plant) config() ProducerConfig {
 	return ProducerConfig{
 		Topic: "orders", Instance: "web-0", Home: "source", Control: "target",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/portage-kafka/portage/agent/internal/consume"
 	"github.com/portage-kafka/portage/cluster/group"
@@ -12,7 +13,8 @@ import (
 // seat is the membership of one side: the group member once the cluster could be opened, and until then what it will be told.
 type seat struct {
 	side   consume.Side
-	name   string // of the cluster
+	maxAge time.Duration // of partition counts
+	name   string        // of the cluster
 	cfg    group.Config
 	s      *clusters
 	post   func(consume.Input)
@@ -22,13 +24,15 @@ type seat struct {
 	work *sync.WaitGroup
 
 	member atomic.Pointer[group.Member]
-	mu     sync.Mutex // orders what is told
+	led    atomic.Pointer[group.Inventory] // asked last for an assignment that we make
+	due    chan struct{}                   // partition counts are wanted now
+	mu     sync.Mutex                      // orders what is told
 	early  []group.Input
 }
 
 // sit starts to join. It returns at once.
-func sit(ctx context.Context, work *sync.WaitGroup, s *clusters, j consume.Join, cfg group.Config, post func(consume.Input)) *seat {
-	t := &seat{side: j.Side, name: j.Cluster, cfg: cfg, s: s, post: post, work: work}
+func sit(ctx context.Context, work *sync.WaitGroup, s *clusters, j consume.Join, cfg group.Config, maxAge time.Duration, post func(consume.Input)) *seat {
+	t := &seat{side: j.Side, name: j.Cluster, cfg: cfg, s: s, maxAge: maxAge, post: post, work: work, due: make(chan struct{}, 1)}
 	t.ctx, t.cancel = context.WithCancel(ctx)
 	work.Go(t.run)
 	return t
@@ -40,6 +44,7 @@ func (t *seat) run() {
 	if err != nil {
 		return
 	}
+	t.cfg.Inventory = t.inventory(group.Counts(c))
 	m, err := group.Join(c, t.cfg)
 	if err != nil { // the configuration was validated
 		t.cfg.Log.Error().Err(err).Msg("join")
@@ -53,6 +58,7 @@ func (t *seat) run() {
 	}
 	t.early = nil
 	t.mu.Unlock()
+	t.work.Go(func() { t.count(m, group.Counts(c)) })
 	for {
 		select {
 		case e, open := <-m.Events():
@@ -60,6 +66,9 @@ func (t *seat) run() {
 				return
 			}
 			t.post(consume.MemberEvent{Side: t.side, Event: e})
+			if _, assigned := e.(group.Assigned); assigned {
+				t.assigned(m.Status())
+			}
 		case <-t.ctx.Done():
 			return
 		}

@@ -166,7 +166,7 @@ func TestSeatNeverTaken(t *testing.T) {
 	defer l.cancel()
 	cfg := map[string]cluster.Config{"s": {Bootstrap: []string{"127.0.0.1:1"}, DialTimeout: 50 * time.Millisecond}}
 	posted := make(chan consume.Input, 1)
-	s := sit(l.ctx, &l.work, newClusters(cfg, zerolog.Nop()), consume.Join{Side: consume.Target, Cluster: "s"}, group.Config{}, func(in consume.Input) { posted <- in })
+	s := sit(l.ctx, &l.work, newClusters(cfg, zerolog.Nop()), consume.Join{Side: consume.Target, Cluster: "s"}, group.Config{}, time.Minute, func(in consume.Input) { posted <- in })
 	s.tell(group.Confirm{ID: 1})
 	require.Equal(t, []group.Input{group.Confirm{ID: 1}}, s.early)
 	require.Zero(t, s.lease())

@@ -89,6 +89,8 @@ func (c *Core) take(in Input) {
 		c.onDirectiveRead(in)
 	case MemberEvent:
 		c.onMember(c.sides[in.Side], in.Event)
+	case Counted:
+		c.onCounted(in)
 	case LaneClosed:
 		c.onLaneClosed(in)
 	case Returned:

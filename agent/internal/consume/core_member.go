@@ -48,6 +48,10 @@ type side struct {
 	request  *committing
 	commitAt time.Time
 	stuck    map[Partition]trouble
+
+	// Partition counts by topic, by names here: with which the generation's assignment was made, as heard last in it, and as
+	// heard first since the side was joined. nil: not yet.
+	made, last, first map[string]int32
 }
 
 // trouble is a partition that cannot be opened for now.
@@ -58,6 +62,7 @@ type offer struct {
 	closed bool // the name portage alone
 	topics string
 	wants  string // on the target: the partitions of the source side
+	stamp  string // partition counts that a rejoin was for
 }
 
 // fresh says whether the directive was read after joining, under the present member id.
@@ -103,6 +108,9 @@ func (c *Core) onJoined(s *side, e group.Joined) {
 
 func (c *Core) onAssigned(s *side, e group.Assigned) {
 	before, next := s.since, e.Generation == s.generation || e.Generation == s.generation+1
+	if e.Generation != s.generation {
+		s.made, s.last = nil, nil
+	}
 	s.state, s.generation, s.has, s.ever, s.reoffer = assigned, e.Generation, s.wish, true, false
 	s.assigned, s.since = map[Partition]bool{}, map[Partition]int32{}
 	for topic, list := range e.Assignment.Partitions { //rules:ordered sets again
@@ -134,7 +142,7 @@ func (c *Core) homeName(s Side, topic string) (string, bool) {
 
 // onLost: another member may have our partitions by now.
 func (c *Core) onLost(s *side, e group.Lost) {
-	s.member, s.readFor, s.rebalance, s.since = "", "", e.Generation, nil
+	s.member, s.readFor, s.rebalance, s.since, s.made, s.last = "", "", e.Generation, nil, nil, nil
 	s.state = yielding
 	if e.Final {
 		s.state = outside
@@ -192,7 +200,7 @@ func (c *Core) wants(s *side) (bool, offer) {
 }
 
 func (c *Core) wantsSource(s *side) (bool, offer) {
-	o := offer{topics: join(c.cfg.Topics)}
+	o := offer{topics: join(c.cfg.Topics), stamp: c.stamp(s)}
 	switch {
 	case !c.order.found:
 	case c.order.word == events.OrderTarget && c.partial() && s.state == assigned:
@@ -214,7 +222,7 @@ func (c *Core) wantsSource(s *side) (bool, offer) {
 }
 
 func (c *Core) wantsTarget(s *side) (bool, offer) {
-	o := offer{closed: true, topics: join(c.targetTopics()), wants: s.wish.wants}
+	o := offer{closed: true, topics: join(c.targetTopics()), wants: s.wish.wants, stamp: c.stamp(s)}
 	switch {
 	case c.order.word == events.OrderSource || c.order.group.Target == "":
 		return false, o
@@ -317,6 +325,9 @@ func (c *Core) yield(s *side, want bool, o offer) {
 		s.state = entering
 		c.emit(Tell{Side: s.id, Input: group.Ready{Generation: s.rebalance}})
 	default:
+		if o.stamp != s.has.stamp {
+			c.notice(Member, s.id, "partitions were added: rejoining for %s", o.stamp)
+		}
 		s.state, s.wish = entering, o
 		c.emit(Tell{Side: s.id, Input: group.Rejoin{Offer: c.offer(s, o)}})
 	}
@@ -340,7 +351,7 @@ func (c *Core) unreachable() {
 
 // offer makes the group's form of an offer.
 func (c *Core) offer(s *side, o offer) group.Offer {
-	who := group.Identity{Kind: group.KindAgent, Incarnation: c.cfg.Incarnation, Host: c.cfg.Host}
+	who := group.Identity{Kind: group.KindAgent, Incarnation: c.cfg.Incarnation, Host: c.cfg.Host, Stamp: o.stamp}
 	topics := c.cfg.Topics
 	if s.id == Target {
 		topics = c.targetTopics()

@@ -51,12 +51,12 @@ func (c *Core) belowCut(s *side, p Partition, at int64) bool {
 }
 
 // startOf decides about a partition without a commit and without a position of our own. On the home cluster the service's
-// own Start counts. On a target only a partition that the cut did not know (it was added later) begins, at its start.
+// own Start counts, unless the partition was added while we ran: nothing in it is older than the group. On a target only a partition that the cut did not know (it was added later) begins, at its start.
 func (c *Core) startOf(s *side, p Partition, unknown map[Partition]StartAt) {
 	switch _, crosses := c.order.cut[p]; {
-	case s.id == Source:
+	case s.id == Source && !c.added(s, p):
 		unknown[p] = c.cfg.Start
-	case !crosses:
+	case s.id == Source || !crosses:
 		unknown[p] = StartEarliest
 	default:
 		c.refusePosition(s, p, "nothing (offset %d) is committed for %s on %s, where the cut %d should be: the partition stands still", -1)

@@ -17,6 +17,8 @@
 //
 //   - It hands over every event of each side's group member, in order, and every answer exactly once.
 //   - It calls Step with Tick at or soon after [Core.Wake], with the positions that the open lanes have reached.
+//   - It hands over the partition counts of each side's topics (Counted): what a leading member made an assignment with, those
+//     after every Assigned, and then from time to time.
 //   - A lane starts a record only while [MayStart] says so, asked anew for every record. After Shut it starts none and says
 //     LaneClosed once nothing of it is in a handler's hands, with the offset below which all is handled.
 //   - Append is repeated until it succeeds. Hooks (Call) run in the order of the actions, one at a time.

@@ -54,6 +54,15 @@ type (
 		Side  Side
 		Event group.Event
 	}
+	// Counted says how many partitions the topics of a side's offer have, by their names there, as asked while this Member was
+	// in this Generation; or, if Made, as the member asked to make the assignment of the generation, which it leads.
+	Counted struct {
+		Side       Side
+		Member     string
+		Generation int32
+		Counts     map[string]int32
+		Made       bool
+	}
 	// LaneClosed answers Shut and Abandon: everything below Next is handled and nothing else of the lane is in anybody's
 	// hands, but for the record at Next if Abandoned.
 	LaneClosed struct {
@@ -88,6 +97,7 @@ func (Tick) input()          {}
 func (DirectiveSeen) input() {}
 func (DirectiveRead) input() {}
 func (MemberEvent) input()   {}
+func (Counted) input()       {}
 func (LaneClosed) input()    {}
 func (Returned) input()      {}
 func (StartsFound) input()   {}

@@ -17,7 +17,7 @@ import (
 // TestScenarios runs the scripts in testdata: inputs to one core, one a line, and the actions that follow. Rewrite them with
 // -rewrite and read the difference.
 //
-//	new [topics=orders,audit] [clusters=S,T]     a core that has begun; time starts at 0
+//	new [topics=orders,audit] [clusters=S,T] [start=latest]  a core that has begun; time starts at 0
 //	step                                         each line of the script is one of
 //	  read [#n] none | read [#n] ORDER k=v…      answers the last (or nth) ReadDirective
 //	  see ORDER k=v…                             a directive arrives: at=, epoch=, to=, open, leave, hold=, proceed, cut=0:108,1:109
@@ -25,6 +25,7 @@ import (
 //	  joined|assigned|rebalance|lost|left SIDE … events of a member: id=, gen=, p=0,1 (partitions), topic=, lost … final
 //	  failing SIDE tries=                        requests are repeated; left SIDE failed: without an answer
 //	  refused SIDE [member] [code=]              error 23, or another
+//	  counted SIDE id= gen= [made] TOPIC=n…      partition counts, by names on the side
 //	  fetched SIDE p:offset… [failed]            answers the last Fetch of a side (−1: nothing committed)
 //	  confirmed SIDE gen=, committed SIDE [code=]
 //	  returned, starts p:offset…                 answer the last Call and FindStarts
@@ -69,16 +70,18 @@ type script struct {
 }
 
 func newScript(t *testing.T, d *datadriven.TestData) *script {
-	topics, clusters := []string{"orders"}, []string{"S", "T"}
+	topics, clusters, start := []string{"orders"}, []string{"S", "T"}, StartEarliest
 	for _, a := range d.CmdArgs {
 		switch a.Key {
 		case "topics":
 			topics = a.Vals
 		case "clusters":
 			clusters = a.Vals
+		case "start":
+			start = StartAt(a.Vals[0])
 		}
 	}
-	core, err := New(Config{Group: "g", Topics: slices.Clone(topics), Home: "S", Clusters: clusters, Instance: "i", Incarnation: "inc"})
+	core, err := New(Config{Group: "g", Topics: slices.Clone(topics), Home: "S", Clusters: clusters, Instance: "i", Incarnation: "inc", Start: start})
 	require.NoError(t, err)
 	s := &script{t: t, core: core, now: simStart}
 	s.in(Begin{})
@@ -160,6 +163,14 @@ func (s *script) line(line string) {
 		s.member(a, group.Joined{Generation: a.gen(), MemberID: a.vals["id"], Protocol: "portage"})
 	case "assigned":
 		s.member(a, group.Assigned{Generation: a.gen(), Assignment: group.Assignment{Partitions: s.partitions(a)}, At: s.now})
+	case "counted":
+		in := Counted{Side: a.side(), Member: a.vals["id"], Generation: a.gen(), Made: a.has("made"), Counts: map[string]int32{}}
+		for topic := range a.vals {
+			if topic != "id" && topic != "gen" {
+				in.Counts[topic] = int32(a.int(topic))
+			}
+		}
+		s.in(in)
 	case "rebalance":
 		s.member(a, group.RebalanceNeeded{Generation: a.gen()})
 	case "lost":
@@ -444,6 +455,9 @@ func showOffer(o group.Offer) string {
 	s := fmt.Sprintf("%v %v", o.Protocols, o.Topics)
 	if len(o.Identity.Wants) > 0 {
 		s += fmt.Sprintf(" wants %s of generation %d", o.Identity.Wants, o.Identity.WantsGeneration)
+	}
+	if o.Identity.Stamp != "" {
+		s += fmt.Sprintf(" stamp %q", o.Identity.Stamp)
 	}
 	return s
 }

@@ -26,7 +26,8 @@ type simAgent struct {
 	asleep  bool
 	stopped bool
 	backlog []func()
-	seen    int64 // position of the order, which never falls
+	led     [2]map[string]int32 // counts that a leader was supplied with
+	seen    int64               // position of the order, which never falls
 }
 
 // simLane runs one lane.
@@ -264,11 +265,15 @@ func (a *simAgent) memberOut(side Side, out group.Output) {
 			}
 			counts[t] = n
 		}
+		a.led[side] = counts
 		a.later(a.w.between(0, 5*time.Millisecond), func() {
 			a.member(side, group.Supply{Generation: out.Generation, Inventory: group.Inventory{Counts: counts}})
 		})
 	case group.Event:
 		a.step(MemberEvent{Side: side, Event: out})
+		if _, assigned := out.(group.Assigned); assigned && a.w.f.grow > 0 {
+			a.assigned(side)
+		}
 	}
 }
 

@@ -27,6 +27,8 @@ func TestSimulation(t *testing.T) {
 	}{
 		{"clean", faults{agents: 3}},
 		{"partial", faults{agents: 2, partial: true}},
+		{"growing", faults{agents: 3, partial: true, grow: 2}},
+		{"growing, crash, late, aborts", faults{agents: 3, partial: true, grow: 2, crash: 2, late: true, aborts: 2}},
 		{"late", faults{agents: 2, late: true}},
 		{"stale", faults{agents: 2, late: true, stale: true}},
 		{"deaf", faults{agents: 3, deaf: 0.2}},
@@ -46,7 +48,7 @@ func TestSimulation(t *testing.T) {
 		{"repeated aborts", faults{agents: 3, echo: true, late: true, slow: 0.01}},
 		{"dead orchestrator", faults{agents: 2, dead: true}},
 		{"dead orchestrator, crash, late", faults{agents: 3, dead: true, crash: 1, late: true}},
-		{"everything", faults{agents: 3, partial: true, crash: 1, pause: 1, restart: 1, stranger: 1, lost: 0.01, late: true, stale: true, deaf: 0.03, slow: 0.005, aborts: 1, errors: 0.02}},
+		{"everything", faults{agents: 3, partial: true, grow: 1, crash: 1, pause: 1, restart: 1, stranger: 1, lost: 0.01, late: true, stale: true, deaf: 0.03, slow: 0.005, aborts: 1, errors: 0.02}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()

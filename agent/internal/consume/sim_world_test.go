@@ -15,6 +15,7 @@ import (
 type faults struct {
 	agents   int
 	partial  bool    // the group has a topic that stays
+	grow     int     // partitions that are added to it
 	crash    int     // crashes of agents, with a restart under another incarnation
 	pause    int     // agents that stop for longer than their session
 	restart  int     // clean stops followed by a start
@@ -106,7 +107,7 @@ func newWorld(seed uint64, f faults) *world {
 	}
 	for t, n := range w.topics {
 		for i := range n {
-			w.parts[Partition{Topic: t, ID: i}] = &simPart{times: map[int]int{}, excused: map[int]bool{}, hands: map[*simHand]bool{}}
+			w.parts[Partition{Topic: t, ID: i}] = newSimPart()
 		}
 	}
 	w.control = &simControl{w: w}
@@ -138,6 +139,7 @@ func (w *world) plan() {
 	some(w.f.crash, func() { w.any().crash(w.between(0, 3*time.Second)) })
 	some(w.f.pause, func() { w.any().pause(w.between(simSession/2, 2*simSession)) })
 	some(w.f.restart, func() { w.any().stop() })
+	some(w.f.grow, w.grow)
 	some(w.f.aborts, func() { w.orch.abort() })
 	some(w.f.stranger, func() { w.foreign = append(w.foreign, newSimForeign(w, w.brokers[w.rng.IntN(2)])) })
 }
@@ -210,13 +212,17 @@ func (w *world) unrest() string {
 // produce appends records to the source over the run, copyRecords brings those of moving topics to the target.
 func (w *world) produce() {
 	for _, p := range w.partitions() {
-		for i := range w.records {
-			w.after(w.between(0, 8*time.Second), func() { // order within a partition by position
-				b := w.brokers[Source]
-				b.logs[p] = append(b.logs[p], i)
-				b.logs[p][len(b.logs[p])-1] = len(b.logs[p]) - 1
-			})
-		}
+		w.produceTo(p)
+	}
+}
+
+func (w *world) produceTo(p Partition) {
+	for i := range w.records {
+		w.after(w.between(0, 8*time.Second), func() { // order within a partition by position
+			b := w.brokers[Source]
+			b.logs[p] = append(b.logs[p], i)
+			b.logs[p][len(b.logs[p])-1] = len(b.logs[p]) - 1
+		})
 	}
 }
 

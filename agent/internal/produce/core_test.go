@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/portage-kafka/portage/events"
 )
 
 func TestLaneRepeatsUntilAnswered(t *testing.T) {
@@ -127,6 +129,22 @@ func TestPartitioner(t *testing.T) {
 	require.EqualValues(t, 3, p.Pick(nil))
 	p.Rotated()
 	require.EqualValues(t, 0, p.Pick(nil))
+	p.Grow(3)
+	require.EqualValues(t, int32(murmur2([]byte("a"))&0x7fffffff)%4, p.Pick([]byte("a")), "never fewer")
 	require.Equal(t, p.Pick([]byte("a")), p.Pick([]byte("a")))
 	require.EqualValues(t, int32(uint32(0x106e08d9)&0x7fffffff)%4, p.Pick([]byte{}), "an empty key is a key")
+	p.Grow(7)
+	require.EqualValues(t, 0, p.Pick(nil), "records without a key stay where they are")
+	require.EqualValues(t, int32(murmur2([]byte("a"))&0x7fffffff)%7, p.Pick([]byte("a")))
+}
+
+// TestWritable: while producers are moved, those of the source write to what is copied alone.
+func TestWritable(t *testing.T) {
+	moving := events.Directive{Topic: &events.TopicOrder{Level: events.LevelRestart, Partitions: 3}}
+	before := events.Directive{Topic: &events.TopicOrder{Partitions: 3}}
+	require.EqualValues(t, 5, Writable(events.Directive{}, events.RouteSource, 5), "no migration")
+	require.EqualValues(t, 5, Writable(before, events.RouteSource, 5), "the copy grows, too")
+	require.EqualValues(t, 3, Writable(moving, events.RouteSource, 5))
+	require.EqualValues(t, 2, Writable(moving, events.RouteSource, 2))
+	require.EqualValues(t, 5, Writable(moving, events.RouteTarget, 5))
 }

@@ -1,6 +1,10 @@
 package produce
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/portage-kafka/portage/events"
+)
 
 // Partitioner picks partitions as Kafka's Java client does: murmur2 of the key;
 // records without a key stay with one partition until it is Rotated.
@@ -23,9 +27,24 @@ func (p *Partitioner) Pick(key []byte) int32 {
 	return int32(murmur2(key)&0x7fffffff) % p.partitions
 }
 
+// Grow follows a topic that has got partitions: keys are spread anew, records
+// without a key stay where they are until Rotated.
+func (p *Partitioner) Grow(partitions int32) { p.partitions = max(p.partitions, partitions) }
+
 // Rotated moves records without a key on to the next partition: called when a
 // batch of them is full.
 func (p *Partitioner) Rotated() { p.sticky = (p.sticky + 1) % p.partitions }
+
+// Writable is how many of a topic's partitions a producer on a side writes to,
+// by the topic's latest directive. While producers are moved, and afterwards,
+// partitions that the source gets are not copied: what is written there would
+// stay behind.
+func Writable(d events.Directive, side string, partitions int32) int32 {
+	if side == events.RouteSource && d.Topic != nil && d.Topic.Level != "" && d.Topic.Partitions > 0 {
+		return min(partitions, d.Topic.Partitions)
+	}
+	return partitions
+}
 
 // murmur2 is the hash of org.apache.kafka.common.utils.Utils.murmur2.
 func murmur2(b []byte) uint32 {

@@ -1,0 +1,83 @@
+package agent_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/portage-kafka/portage/agent"
+	"github.com/stretchr/testify/require"
+)
+
+// TestGrowth: a topic gets partitions, and a consumer that is alone reads them from their starts, though it begins at the end,
+// without a restart and with nothing handled twice.
+func TestGrowth(t *testing.T) {
+	for _, start := range []agent.Start{agent.Earliest, agent.Latest} {
+		t.Run(string(start), func(t *testing.T) {
+			e := newEnv(t, 1)
+			cfg := e.consumerConfig("a")
+			cfg.Start, cfg.MetadataMaxAge = start, 50*time.Millisecond
+			c := e.start(cfg)
+			e.eventually(func() bool { return len(c.State().Reading) == 1 }, "nothing is read")
+			e.send(5)
+			e.allHandled()
+			for e.parts = 2; e.parts < 4; e.parts++ {
+				require.NoError(t, e.s.GrowTopic(e.ctx, testTopic, e.parts))
+				e.send(5)
+				e.allHandled()
+			}
+			e.parts--
+			require.Len(t, c.State().Reading, 3)
+			require.NoError(t, c.halt())
+			for p, at := range e.committed(e.s, testTopic) {
+				require.EqualValues(t, e.sent[p], at, "partition %d", p)
+			}
+		})
+	}
+}
+
+// TestGrowthShared: of several instances that ask, one rejoins, and all have their share of what was added.
+func TestGrowthShared(t *testing.T) {
+	e := newEnv(t, 2)
+	var all []*running
+	for _, name := range []string{"a", "b"} {
+		cfg := e.consumerConfig(name)
+		cfg.MetadataMaxAge = 50 * time.Millisecond
+		all = append(all, e.start(cfg))
+	}
+	shares := func(n int) func() bool {
+		return func() bool { return len(all[0].State().Reading) == n && len(all[1].State().Reading) == n }
+	}
+	e.eventually(shares(1), "partitions are not shared")
+	e.send(5)
+	e.allHandled()
+	e.parts = 4
+	require.NoError(t, e.s.GrowTopic(e.ctx, testTopic, e.parts))
+	e.send(5)
+	e.eventually(shares(2), "added partitions are not shared")
+	e.allHandled()
+	for _, c := range all {
+		require.NoError(t, c.halt())
+	}
+}
+
+// TestGrowthOnTarget: what is added after a crossing is read, too.
+func TestGrowthOnTarget(t *testing.T) {
+	e := newEnv(t, 1)
+	o := e.orchestra()
+	o.begin()
+	cfg := e.consumerConfig("a")
+	cfg.MetadataMaxAge = 50 * time.Millisecond
+	a := e.start(cfg)
+	e.eventually(func() bool { return len(a.State().Reading) == 1 }, "nothing is read")
+	e.send(5)
+	o.prepare(1)
+	o.holdNow(1)
+	o.cross()
+	e.eventually(func() bool { return a.State().Reading[agent.TopicPartition{Topic: testTopic}] == "target" }, "does not cross")
+	o.finish()
+	require.NoError(t, e.c.GrowTopic(e.ctx, testTarget, 2))
+	e.append(e.c, testTarget, 1, "0", "1", "2")
+	e.parts, e.sent[1] = 2, 3
+	e.allHandled()
+	require.NoError(t, a.halt())
+}
