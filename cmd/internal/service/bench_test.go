@@ -103,10 +103,12 @@ func (b *bench) serveAs(host string, change ...func(*service.Options)) (stop fun
 }
 
 // work copies until the function returned is called.
-func (b *bench) work() (stop func()) {
+func (b *bench) work() (stop func()) { return b.workAs() }
+
+func (b *bench) workAs(change ...func(*service.Options)) (stop func()) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
-	o := b.options("worker")
+	o := b.options("worker", change...)
 	return b.runs(cancel, func() error { return service.Work(ctx, o) })
 }
 
@@ -268,7 +270,7 @@ func (b *bench) consumeFrom(home, group, instance string, topics ...string) (sto
 			b.handled[group+"/"+string(r.Value)]++
 			return nil
 		},
-		Heartbeat: 50 * time.Millisecond, CommitInterval: 50 * time.Millisecond, MetadataMaxAge: 200 * time.Millisecond,
+		Heartbeat: 50 * time.Millisecond, CommitInterval: 50 * time.Millisecond,
 	})
 }
 
