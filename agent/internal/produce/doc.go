@@ -5,7 +5,8 @@
 //   - [Bind] says which route binds a producer that has just registered, from its
 //     topic's directive and the events between that and its registration;
 //     [Passed] says when the copy has passed what the source had by then.
-//   - [Partitioner] picks a record's partition as Kafka's Java client does.
+//   - [Partitioner] picks a record's partition as Kafka's Java client does;
+//     [Writable] says how many partitions there are to pick from.
 //
 // # A lane
 //
