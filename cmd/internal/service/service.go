@@ -44,17 +44,19 @@ type Options struct {
 
 // Serve runs the orchestrator, projector and driver, and a worker beside them,
 // until ctx is done.
-func Serve(ctx context.Context, o Options) error { return done(ctx, serve(ctx, o)) }
-
-func serve(ctx context.Context, o Options) (err error) {
+func Serve(ctx context.Context, o Options) (err error) {
 	if _, err := log.Check(ctx, o.Control); err != nil {
-		return err
+		return done(ctx, err)
 	}
 	store, err := projector.Open(projector.Options{Dir: o.Dir, Logger: o.Logger})
 	if err != nil {
 		return fmt.Errorf("open the projection: %w", err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	return done(ctx, serve(ctx, o, store))
+}
+
+func serve(ctx context.Context, o Options, store *projector.Store) error {
 	set := metrics.New()
 	fold, err := projector.New(projector.Config{Store: store, Log: LogOf(o.Control), Logger: o.Logger, Hooks: set.Projector()})
 	if err != nil {
@@ -129,12 +131,17 @@ const (
 )
 
 // keepWorking runs a worker until ctx is done. One that fails begins anew after
-// a pause: switches and guards must not stand still because a copy does.
+// a pause: switches and guards must not stand still because a copy does. The
+// pauses grow while it fails again and again.
 func keepWorking(ctx context.Context, o Options, hooks replicator.Hooks) {
 	for rest := firstRest; ; rest = min(2*rest, mostRest) {
+		begun := time.Now()
 		err := runWorker(ctx, o, hooks)
 		if ctx.Err() != nil {
 			return
+		}
+		if time.Since(begun) > mostRest {
+			rest = firstRest
 		}
 		o.Logger.Error().Err(err).Dur("rest", rest).Msg("the worker has failed and begins anew")
 		select {
