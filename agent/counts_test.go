@@ -38,8 +38,15 @@ func TestGrowth(t *testing.T) {
 
 // TestGrowthShared: of several instances that ask each rejoins once for a growth at most, and all have their share of what was
 // added.
-func TestGrowthShared(t *testing.T) {
-	e := newEnv(t, 2)
+func TestGrowthShared(t *testing.T) { growShared(t, newEnv(t, 2)) }
+
+// TestRealGrowthShared is TestGrowthShared on Apache Kafka.
+func TestRealGrowthShared(t *testing.T) {
+	e, _ := onKafka(t, 2)
+	growShared(t, e)
+}
+
+func growShared(t *testing.T, e *env) {
 	var all []*running
 	for _, name := range []string{"a", "b"} {
 		cfg := e.consumerConfig(name)
