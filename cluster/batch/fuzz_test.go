@@ -123,6 +123,13 @@ func FuzzDecompress(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(int8(c), packed)
 	}
+	for _, page := range seeds(f) {
+		for b, rest := Split(page); b != nil; b, rest = Split(rest) {
+			if b.Codec() != None {
+				f.Add(int8(b.Codec()), b.Payload())
+			}
+		}
+	}
 	f.Add(int8(Snappy), append(append(bytes.Clone(xerial), 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7), s2.EncodeSnappy(nil, []byte("hello"))...))
 	f.Fuzz(func(t *testing.T, codec int8, data []byte) {
 		raw, err := decompress(Codec(codec), data, 1<<20)
