@@ -118,10 +118,14 @@ func TestSourceWithoutCleaner(t *testing.T) {
 // TestNullKeysAreNeverCleaned: a cleaner keeps no records without a key, so they
 // are no holes of its making.
 func TestNullKeysAreNeverCleaned(t *testing.T) {
-	w := &world{source: sideOf(contents(10)...), target: sideOf(contents(10)...)}
-	w.target.records = slices.Delete(w.target.records, 5, 6)
-	w.q = Request{UpTo: 10, Map: mapOf(t, 10, offsetmap.Run{Count: 10}), TargetCompacted: true}
+	w := &world{source: sideOf(contents(12)...), target: sideOf(contents(12)...)}
+	w.target.records = slices.Delete(w.target.records, 5, 6) // 10 has no key, either
+	w.q = Request{UpTo: 12, Map: mapOf(t, 12, offsetmap.Run{Count: 12}), TargetCompacted: true}
 	require.Equal(t, []Finding{{Kind: Loss, Source: 5, Target: -1}}, bare(w.compare(t).Findings))
+	w.q.Map, w.q.Compacted = nil, true
+	require.Equal(t, []Finding{{Kind: Loss, Source: 5, Target: -1}}, bare(w.compare(t).Findings))
+	w.source, w.target, w.q.UpTo = w.target, w.source, 12
+	require.Equal(t, []Finding{{Kind: Extra, Source: -1, Target: 5}}, bare(w.compare(t).Findings))
 }
 
 // TestProofBehindTheBound: the later record of a key may lie behind what is

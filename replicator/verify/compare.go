@@ -17,6 +17,7 @@ type comparison struct {
 	bounds [2]int64 // target offsets from the second on are not wanted, source offsets from the first on
 	open   func(ctx context.Context, side int, from, until int64) (tape, error)
 	end    func(ctx context.Context, side int) (int64, error) // of what is committed now
+	since  func(ctx context.Context, side int, time int64) (int64, error)
 	tapes  [2]tape
 
 	mark  mark   // up to where everything is accounted for
@@ -39,6 +40,9 @@ const (
 // run compares up to the bounds.
 func (c *comparison) run(ctx context.Context) error {
 	defer c.close()
+	if err := c.lead(ctx); err != nil {
+		return err
+	}
 	for c.size = c.Range; !c.done; {
 		sp, err := c.scan(ctx)
 		if err != nil {

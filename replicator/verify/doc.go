@@ -43,7 +43,8 @@
 // must not lack what the source has, but for what was given up, what retention
 // has taken there (if asked for), and what its cleaner took: then a later record
 // of the key must stand there, or the record be a tombstone. Without a map, where
-// holes and faults look alike, the same proof is wanted for both sides.
+// holes and faults look alike, the same proof is wanted for both sides; what lies
+// before the first common record is then found by its time (lead.go).
 //
 // # Limits
 //

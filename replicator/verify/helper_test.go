@@ -106,6 +106,14 @@ func (w *world) run(t require.TestingT, save func(Result)) (Result, error) {
 		return k, nil
 	}
 	c.end = func(_ context.Context, i int) (int64, error) { return sides[i].end(), nil }
+	c.since = func(_ context.Context, i int, time int64) (int64, error) {
+		for _, r := range sides[i].records {
+			if r.Timestamp >= time {
+				return r.Offset, nil
+			}
+		}
+		return 0, nil
+	}
 	c.advanced = func(final bool) error {
 		if final && save != nil {
 			save(res.clone())

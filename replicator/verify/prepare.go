@@ -21,7 +21,7 @@ func prepare(ctx context.Context, cfg *Config, q Request, res *Result) (*compari
 	}
 	res.Partition = q.Source.Partition
 	c := &comparison{Config: cfg, judge: newJudge(&q), hash: newHasher(cfg.Key), res: res, tally: newTally(res, cfg), fresh: q.After == nil}
-	c.open, c.end = c.tape, c.stable
+	c.open, c.end, c.since = c.tape, c.stable, c.firstSince
 	if err := c.bound(ctx); err != nil {
 		return nil, err
 	}

@@ -18,11 +18,13 @@ import (
 const maxWindow = 128 << 20
 
 // unpacker decompresses record blocks. It keeps its decompressors, whose
-// construction costs more than their use; it is for one goroutine.
+// construction costs more than their use, and its memory: a block is valid until
+// the next one is unpacked. It is for one goroutine.
 type unpacker struct {
 	gzip *gzip.Reader
 	lz4  *lz4.Reader
 	zstd *zstd.Decoder
+	buf  bytes.Buffer
 }
 
 // unpack returns the records block of a batch.
@@ -39,7 +41,7 @@ func (u *unpacker) unpack(codec int16, b []byte) ([]byte, error) {
 			u.lz4 = lz4.NewReader(nil)
 		}
 		u.lz4.Reset(bytes.NewReader(b))
-		return readAll(u.lz4)
+		return u.readAll(u.lz4)
 	case 4:
 		return u.unzstd(b)
 	}
@@ -53,7 +55,7 @@ func (u *unpacker) gunzip(b []byte) ([]byte, error) {
 	if err := u.gzip.Reset(bytes.NewReader(b)); err != nil {
 		return nil, err
 	}
-	return readAll(u.gzip)
+	return u.readAll(u.gzip)
 }
 
 func (u *unpacker) unzstd(b []byte) ([]byte, error) {
@@ -67,7 +69,7 @@ func (u *unpacker) unzstd(b []byte) ([]byte, error) {
 	if err := u.zstd.Reset(bytes.NewReader(b)); err != nil {
 		return nil, err
 	}
-	return readAll(u.zstd)
+	return u.readAll(u.zstd)
 }
 
 func (u *unpacker) close() {
@@ -76,12 +78,13 @@ func (u *unpacker) close() {
 	}
 }
 
-func readAll(r io.Reader) ([]byte, error) {
-	out, err := io.ReadAll(io.LimitReader(r, maxRecords+1))
-	if err == nil && len(out) > maxRecords {
+func (u *unpacker) readAll(r io.Reader) ([]byte, error) {
+	u.buf.Reset()
+	_, err := io.Copy(&u.buf, io.LimitReader(r, maxRecords+1))
+	if err == nil && u.buf.Len() > maxRecords {
 		err = fmt.Errorf("decompresses to more than %d bytes", maxRecords)
 	}
-	return out, err
+	return u.buf.Bytes(), err
 }
 
 // unsnappy reads a raw block or the Java client's framing (xerial): a magic of

@@ -69,6 +69,58 @@ func TestTruncatedTarget(t *testing.T) {
 	require.Equal(t, map[Kind]int64{Extra: 2990}, w.compare(t).Kinds)
 }
 
+// TestPatternsDoNotMislead: records that come again and again, alike, do not pass
+// for a place where the sides are in step.
+func TestPatternsDoNotMislead(t *testing.T) {
+	rs := contents(4000)
+	for i := range rs {
+		if i%40 < 3 {
+			rs[i] = record{Timestamp: 7, Key: []byte("beat"), Value: []byte("beat")}
+		}
+	}
+	w := &world{source: sideOf(rs...), target: sideOf(slices.Delete(slices.Clone(rs), 100, 800)...), q: Request{UpTo: 4000}}
+	res := w.compare(t)
+	require.Equal(t, map[Kind]int64{Loss: 700}, res.Kinds)
+	w.source, w.target = w.target, w.source
+	w.q.UpTo = 3300
+	res = w.compare(t)
+	require.EqualValues(t, 700, res.Count)
+	require.Zero(t, res.Kinds[Loss]+res.Kinds[Reorder], "%v", res.Kinds)
+}
+
+// TestRetentionHasComeUnequallyFar: where one log begins much later than the
+// other, the common part is found by time, however much lies before it.
+func TestRetentionHasComeUnequallyFar(t *testing.T) {
+	rs := contents(3000)
+	w := &world{source: &side{records: rs[2500:], start: 2500}, target: sideOf(rs...), q: Request{UpTo: 3000}, cfg: Config{Window: 512}}
+	res := w.compare(t)
+	require.Empty(t, res.Summary())
+	require.Equal(t, map[Reason]int64{SourceExpired: 2500}, res.Explained)
+	require.EqualValues(t, 500, res.Records)
+	require.Equal(t, offsetmap.Pair{Source: 3000, Target: 3000}, res.Verified)
+
+	same := slices.Clone(rs)
+	for i := 2000; i < 2600; i++ { // more than the time can tell apart, but not more than a window
+		same[i].Timestamp = 2800
+	}
+	w.source.records, w.target = same[2500:], sideOf(same...)
+	w.cfg.Window = 4096
+	res = w.compare(t)
+	require.Empty(t, res.Summary())
+	require.Equal(t, map[Reason]int64{SourceExpired: 2500}, res.Explained)
+
+	w = &world{source: sideOf(rs...), target: &side{records: rs[2500:], start: 2500}, q: Request{UpTo: 3000, TargetKeepsFrom: 1000 + 2400}, cfg: Config{Window: 512}}
+	res = w.compare(t)
+	require.Equal(t, map[Reason]int64{TargetExpired: 2400}, res.Explained)
+	require.Equal(t, map[Kind]int64{Loss: 100}, res.Kinds)
+	require.EqualValues(t, 2400, res.Findings[0].Source)
+
+	w = &world{source: &side{start: 50}, target: sideOf(rs[:50]...), q: Request{UpTo: 50}}
+	res = w.compare(t)
+	require.Equal(t, map[Reason]int64{SourceExpired: 50}, res.Explained, "the source is empty now")
+	require.Equal(t, Identical, res.Verdict)
+}
+
 // TestMovedFar: a record that was moved further than its window is out of order
 // all the same.
 func TestMovedFar(t *testing.T) {
