@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
@@ -19,11 +17,10 @@ func demoVerb(a *app) *cobra.Command {
 			if !a.flags.verbose {
 				o.Logger = zerolog.Nop()
 			}
-			err := demo.Run(cmd.Context(), o)
-			if errors.Is(err, demo.ErrFound) {
-				return &codedError{exitFailed, err}
+			if err := o.Validate(); err != nil {
+				return usage(err)
 			}
-			return err
+			return demo.Run(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.Real, "real", false, "use Apache Kafka (fetched with Maven, needs a JDK) instead of embedded clusters")

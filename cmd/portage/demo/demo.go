@@ -34,8 +34,17 @@ type Options struct {
 	Logger zerolog.Logger
 }
 
-// ErrFound says that the oracle found a fault.
-var ErrFound = errors.New("the oracle found faults")
+// Sentinels of [Run].
+var (
+	// ErrFound says that the oracle found a fault.
+	ErrFound = errors.New("the oracle found faults")
+	// ErrOptions says that an option is none; the text names it and the values
+	// that are.
+	ErrOptions = errors.New("demo")
+)
+
+// maxRate is what the demo's clients can do on a small machine.
+const maxRate = 100_000
 
 // plants maps the words of --plant.
 func plants() map[string]workload.Plant {
@@ -78,19 +87,29 @@ func groups() []oracle.Group {
 
 const partitionsPerTopic = 4
 
+// Validate says what is wrong with the options.
+func (o Options) Validate() error {
+	if _, ok := plants()[o.Plant]; !ok {
+		return fmt.Errorf("%w: --plant %q: use loss, duplicate, reorder or reprocess", ErrOptions, o.Plant)
+	}
+	if !(o.Rate >= 1 && o.Rate <= maxRate) {
+		return fmt.Errorf("%w: --rate %v: use 1 to %d records per second", ErrOptions, o.Rate, maxRate)
+	}
+	return nil
+}
+
 // Run runs the demo. It returns ErrFound when the oracle found a fault, the
 // cause when it could not be finished, and nil when all is well.
 func Run(ctx context.Context, o Options) (err error) {
-	plant, ok := plants()[o.Plant]
-	if !ok {
-		return fmt.Errorf("--plant %q: use loss, duplicate, reorder or reprocess", o.Plant)
+	if err := o.Validate(); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "portage-demo-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d := &demo{Options: o, plant: plant, dir: dir, start: time.Now(), entries: filepath.Join(dir, "journal")}
+	d := &demo{Options: o, plant: plants()[o.Plant], dir: dir, start: time.Now(), entries: filepath.Join(dir, "journal")}
 	if d.journal, err = workload.OpenJournal(d.entries); err != nil {
 		return err
 	}

@@ -3,23 +3,56 @@ package demo
 import (
 	"bytes"
 	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/fsm"
+	"github.com/portage-kafka/portage/projector"
+	"github.com/portage-kafka/portage/testkit/workload"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// listener takes the story and calls back once it says something.
+type listener struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	says string
+	then func()
+}
+
+// Write is io.Writer.
+func (l *listener) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := l.buf.Write(b)
+	if l.then != nil && strings.Contains(l.buf.String(), l.says) {
+		l.then()
+		l.then = nil
+	}
+	return n, err
+}
 
 func play(t *testing.T, plant string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	var out bytes.Buffer
+	var out listener
 	err := Run(ctx, Options{Plant: plant, Rate: 600, Out: &out, Logger: zerolog.Nop()})
-	return out.String(), err
+	return out.buf.String(), err
 }
 
-// TestDemo: the story ends well, and tells every crossing.
+// TestDemo: the story ends well, and tells every crossing, to the last event.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	out, err := play(t, "")
@@ -27,18 +60,79 @@ func TestDemo(t *testing.T) {
 	for _, says := range []string{"readers staged→committed", "after a pause of", "migration completing→finished", "as live", "nothing found"} {
 		require.Contains(t, out, says)
 	}
+	require.NotContains(t, out, "cannot be told")
 }
 
-// TestDemoPlant: a cheat of the workload is found and named, and nothing else.
-func TestDemoPlant(t *testing.T) {
-	t.Parallel()
-	out, err := play(t, "reprocess")
-	require.ErrorIs(t, err, ErrFound, out)
-	require.Contains(t, out, "FAULT reprocessed in group billing: 1")
-	require.NotContains(t, out, "FAULT loss")
+// TestDemoPlants: each cheat of the workload is found and named, and nothing else.
+func TestDemoPlants(t *testing.T) {
+	for plant, fault := range map[string]string{
+		"loss": "FAULT loss: 1", "duplicate": "FAULT duplicate: 1", "reorder": "FAULT reorder: 1", "reprocess": "FAULT reprocessed in group billing: 1",
+	} {
+		t.Run(plant, func(t *testing.T) {
+			t.Parallel()
+			out, err := play(t, plant)
+			require.ErrorIs(t, err, ErrFound, out)
+			require.Contains(t, out, fault)
+			require.Equal(t, 1, strings.Count(out, "FAULT "), out)
+		})
+	}
 }
 
-func TestDemoUnknownPlant(t *testing.T) {
-	_, err := play(t, "weeds")
-	require.ErrorContains(t, err, "loss, duplicate, reorder or reprocess")
+// TestDemoInterrupted: whoever ends the demo in the middle of it waits for
+// everything to end in order, and nothing is left.
+func TestDemoInterrupted(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	for _, at := range []string{"producers write", "── copying all topics", "── switching the consumer groups", "── moving the producers"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &listener{says: at, then: cancel}
+		err := Run(ctx, Options{Rate: 600, Out: out, Logger: zerolog.Nop()})
+		require.ErrorIs(t, err, context.Canceled, "%s\n%s", at, out.buf.String())
+		cancel()
+		left, err := os.ReadDir(temp)
+		require.NoError(t, err)
+		require.Empty(t, left, at)
+	}
+}
+
+// TestOptions: what is refused is named with what would be taken.
+func TestOptions(t *testing.T) {
+	for says, o := range map[string]Options{
+		`--plant "weeds": use loss, duplicate, reorder or reprocess`: {Plant: "weeds", Rate: 1},
+		"--rate 0: use 1 to 100000":                                  {},
+		"--rate -5: use":                                             {Rate: -5},
+		"--rate NaN: use":                                            {Rate: math.NaN()},
+		"--rate 1e+06: use":                                          {Rate: 1e6},
+	} {
+		err := Run(t.Context(), o)
+		require.ErrorIs(t, err, ErrOptions)
+		require.ErrorContains(t, err, says)
+	}
+	require.NoError(t, Options{Rate: 1}.Validate())
+}
+
+// TestMarks: the interval of a crossing begins with the first request and ends
+// with the last event of the group; what was refused is not told.
+func TestMarks(t *testing.T) {
+	var out bytes.Buffer
+	journal, err := workload.OpenJournal(filepath.Join(t.TempDir(), "journal"))
+	require.NoError(t, err)
+	defer journal.Close()
+	d := &demo{Options: Options{Out: &out}, start: time.Now(), journal: journal}
+	tell := func(kind events.Type, verdict fsm.Verdict, moves ...string) {
+		d.tellNote(projector.Note{Note: fsm.Note{Stream: "group/billing", Type: kind, Verdict: verdict, Moves: moves}})
+	}
+	tell("GroupPlanned", fsm.Accepted, "readers none→on_source")
+	tell("SwitchRequested", fsm.Refused)
+	require.Empty(t, d.pauses)
+	require.Empty(t, out.String())
+	tell("SwitchRequested", fsm.Accepted, "readers on_source→preparing")
+	require.Len(t, d.pauses, 1)
+	from := d.pauses[0].From
+	tell("HoldOrdered", fsm.Accepted, "readers preparing→holding")
+	tell("SwitchCompleted", fsm.Accepted, "readers committed→on_target")
+	require.Len(t, d.pauses, 1)
+	require.Equal(t, from, d.pauses[0].From)
+	require.Greater(t, d.pauses[0].To, from)
+	require.Equal(t, 3, strings.Count(out.String(), "\n"))
 }

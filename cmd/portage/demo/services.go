@@ -25,26 +25,27 @@ func (d *demo) configs() map[string]cluster.Config {
 
 // consumers runs all groups until ctx is done.
 func (d *demo) consumers(ctx context.Context) error {
-	var wg sync.WaitGroup
-	errs := make(chan error, instances*len(groups()))
+	var all []*agent.Consumer
 	for _, g := range groups() {
 		for i := range instances {
 			c, err := d.consumer(g.Name, g.Topics, i)
 			if err != nil {
 				return err
 			}
-			wg.Go(func() { errs <- c.Run(ctx) })
+			all = append(all, c)
 		}
+	}
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, c := range all {
+		wg.Go(func() {
+			if err := c.Run(ctx); !errors.Is(err, context.Canceled) {
+				errs[i] = err
+			}
+		})
 	}
 	wg.Wait()
-	close(errs)
-	var all []error
-	for err := range errs {
-		if !errors.Is(err, context.Canceled) {
-			all = append(all, err)
-		}
-	}
-	return errors.Join(all...)
+	return errors.Join(errs...)
 }
 
 func (d *demo) consumer(group string, topics []string, i int) (*agent.Consumer, error) {
@@ -154,12 +155,13 @@ func (w *writer) send(r workload.Record) error {
 	})
 }
 
-// end closes the process in an orderly way.
+// end closes the process in an orderly way; one that does not run has ended.
 func (w *writer) end(ctx context.Context) error {
 	if w.stop == nil {
 		return nil
 	}
 	w.stop()
+	w.stop = nil
 	err := <-w.done
 	return errors.Join(err, w.producer.Close(ctx))
 }

@@ -96,23 +96,21 @@ func (d *demo) process(ctx context.Context, o *desk, serve bool) error {
 }
 
 // migrate plays the operator and the services' rollout.
-func (d *demo) migrate(ctx context.Context, o *desk) error {
+func (d *demo) migrate(ctx context.Context, o *desk) (err error) {
 	list, err := d.startWriters(ctx)
+	defer func() { err = errors.Join(err, d.endWriters(ctx, list)) }()
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, w := range list {
-			_ = w.end(context.WithoutCancel(ctx))
-		}
-	}()
 	if err := d.plan(ctx, o); err != nil {
 		return err
 	}
-	watched, stopWatching := context.WithCancel(ctx)
-	defer stopWatching()
-	go d.narrate(watched, o)
-	steps := []struct {
+	return d.narrated(ctx, o, func() error { return d.steps(ctx, o, list) })
+}
+
+// steps takes the migration from the copy to the audit.
+func (d *demo) steps(ctx context.Context, o *desk, list []*writer) error {
+	for _, s := range []struct {
 		what string
 		do   func() error
 		done func(*fsm.Migration) bool
@@ -122,8 +120,7 @@ func (d *demo) migrate(ctx context.Context, o *desk) error {
 		{"moving the producers: a rollout restarts them one by one", func() error { return d.moveWriters(ctx, o, list) }, func(m *fsm.Migration) bool { return m.Count.Writers == m.Count.Topics }},
 		{"writing on the target a while, then stopping", func() error { return d.stopWriters(ctx, list) }, func(m *fsm.Migration) bool { return m.Count.Quiet == m.Count.Topics }},
 		{"comparing both sides and finishing", func() error { return d.approve(ctx, o, 3) }, func(m *fsm.Migration) bool { return m.Phase == events.PhaseFinished }},
-	}
-	for _, s := range steps {
+	} {
 		d.say("── %s", s.what)
 		if err := s.do(); err != nil {
 			return err
@@ -234,10 +231,19 @@ func (d *demo) stopWriters(ctx context.Context, list []*writer) error {
 	if err := pause(ctx, time.Second); err != nil {
 		return err
 	}
+	return d.endWriters(ctx, list)
+}
+
+// endWithin bounds the end of a writer: everything sent is answered by then.
+const endWithin = 10 * time.Second
+
+// endWriters ends those that still run, also when the demo itself was ended.
+func (d *demo) endWriters(ctx context.Context, list []*writer) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
 	var errs []error
 	for _, w := range list {
 		errs = append(errs, w.end(ctx))
-		w.stop = nil
 	}
 	return errors.Join(errs...)
 }
@@ -270,24 +276,43 @@ func (d *demo) watch(ctx context.Context, o *desk, done func(*projector.View) bo
 	return nil
 }
 
-// narrate tells every change of a phase as it happens.
-func (d *demo) narrate(ctx context.Context, o *desk) {
-	next := int64(0)
-	for ctx.Err() == nil {
-		v := o.Store().View()
-		notes, err := v.Notes(migration, next, v.Applied(), projector.All)
-		next = v.Applied() + 1
-		if errors.Join(err, v.Close()) != nil {
-			return
-		}
-		for _, n := range notes {
-			d.tellNote(n)
-		}
+// narrated tells every change of a phase as it happens, while do does its work,
+// and to the last one.
+func (d *demo) narrated(ctx context.Context, o *desk, do func() error) error {
+	watched, stop := context.WithCancel(ctx)
+	told := make(chan int64, 1)
+	go func() { told <- d.narrate(watched, o) }()
+	err := do()
+	stop()
+	d.tellFrom(o, <-told)
+	return err
+}
+
+// narrate returns what is to be told next when ctx is done.
+func (d *demo) narrate(ctx context.Context, o *desk) (next int64) {
+	for {
+		next = d.tellFrom(o, next)
 		select {
 		case <-o.Store().Changed(next - 1):
 		case <-ctx.Done():
+			return next
 		}
 	}
+}
+
+// tellFrom tells what followed from the events at a position and behind it, and
+// returns the position behind the last one.
+func (d *demo) tellFrom(o *desk, next int64) int64 {
+	v := o.Store().View()
+	notes, err := v.Notes(migration, next, v.Applied(), projector.All)
+	next = v.Applied() + 1
+	if err := errors.Join(err, v.Close()); err != nil {
+		d.say("the story cannot be told any more: %v", err)
+	}
+	for _, n := range notes {
+		d.tellNote(n)
+	}
+	return next
 }
 
 func (d *demo) tellNote(n projector.Note) {
@@ -373,6 +398,9 @@ func (d *demo) replay(ctx context.Context, o *desk) error {
 		}
 		again := r.Digests[0]
 		if live.Position != again.Position {
+			if err := pause(ctx, 50*time.Millisecond); err != nil {
+				return err
+			}
 			continue
 		}
 		if live != again {
