@@ -32,12 +32,10 @@ func onSource(err error) error { return &sideError{side: sourceSide, err: err} }
 func onTarget(err error) error { return &sideError{side: targetSide, err: err} }
 
 // failed takes note of a failed attempt, stops the partition if nobody but a
-// person can help, and says how long to wait.
+// person can help, and says how long to wait. The lock is held.
 func (p *partition) failed(err error) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.failures++
-	p.log.Warn().Err(err).Int("failures", p.failures).Str("phase", p.core.phase.String()).Msg("trying again")
+	p.log().Warn().Err(err).Int("failures", p.failures).Str("phase", p.core.phase.String()).Msg("trying again")
 	var on *sideError
 	if errors.As(err, &on) && (errors.Is(err, cluster.ErrUnauthorized) || errors.Is(err, cluster.ErrAuthentication)) {
 		p.deny(on.side, err.Error())
@@ -62,6 +60,9 @@ func (p *partition) deny(s side, reason string) {
 		d.since = now
 	}
 	d.last = now
+	if p.denied == nil {
+		p.denied = map[side]denial{}
+	}
 	p.denied[s] = d
 	if now-d.since >= p.w.cfg.Patience {
 		at := p.core.watermark()

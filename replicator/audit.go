@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm/offsetmap"
@@ -14,46 +13,48 @@ import (
 // startVerification begins the comparison that the order asks for, once the
 // published map reaches far enough. The lock is held.
 func (p *partition) startVerification() {
-	order := p.job.Copy
-	if !p.ordered || p.job.tooNew || order.VerifyCause == "" || order.VerifyCause == p.verified || p.ctx.Err() != nil {
+	if p.job == nil || p.job.tooNew || p.job.Copy.VerifyCause == "" || p.job.Copy.VerifyCause == p.verified {
 		return
 	}
+	order := p.job.Copy
 	for _, v := range order.Verify {
 		if v.Partition == p.key.Partition && p.core.phase >= recording && p.core.watermark() >= v.Offset {
+			ctx, ok := p.startLocked()
+			if !ok {
+				return
+			}
 			p.verified = order.VerifyCause
 			j := p.job
-			p.background.Go(func() { p.verify(j, v.Offset) })
+			p.w.keepers.work.Go(func() {
+				defer p.stop()
+				p.verify(ctx, j, v.Offset)
+			})
 		}
 	}
 }
 
 // verify compares both sides and reports the outcome. What fails for the moment
 // is tried again until the order changes.
-func (p *partition) verify(j job, upTo int64) {
-	for failures := 1; p.ctx.Err() == nil && p.stillVerifies(j); failures++ {
-		err := p.verifyOnce(p.ctx, j, upTo)
+func (p *partition) verify(ctx context.Context, j *job, upTo int64) {
+	for failures := 1; ctx.Err() == nil && p.stillVerifies(j); failures++ {
+		err := p.verifyOnce(ctx, j, upTo)
 		if err == nil {
 			return
 		}
-		if p.ctx.Err() == nil {
-			p.log.Warn().Err(err).Msg("comparing both sides failed; trying again")
+		if ctx.Err() == nil {
+			p.log().Warn().Err(err).Msg("comparing both sides failed; trying again")
 		}
-		timer := time.NewTimer(backoff(failures))
-		select {
-		case <-timer.C:
-		case <-p.ctx.Done():
-		}
-		timer.Stop()
+		wait(ctx, backoff(failures))
 	}
 }
 
-func (p *partition) stillVerifies(j job) bool {
+func (p *partition) stillVerifies(j *job) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.job.Copy.VerifyCause == j.Copy.VerifyCause
 }
 
-func (p *partition) verifyOnce(ctx context.Context, j job, upTo int64) error {
+func (p *partition) verifyOnce(ctx context.Context, j *job, upTo int64) error {
 	select {
 	case p.w.verifying <- struct{}{}:
 		defer func() { <-p.w.verifying }()
@@ -83,7 +84,7 @@ func (p *partition) verifyOnce(ctx context.Context, j job, upTo int64) error {
 	body := events.PartitionVerified{
 		Partition: p.key.Partition, UpTo: upTo, Records: res.Records, Digest: res.Digest.String(), Differs: res.Summary(),
 	}
-	p.log.Info().Int64("up_to", upTo).Int64("records", res.Records).Str("differs", body.Differs).Msg("compared both sides")
+	p.log().Info().Int64("up_to", upTo).Int64("records", res.Records).Str("differs", body.Differs).Msg("compared both sides")
 	return p.append(ctx, j, j.Copy.VerifyCause, p.key.Partition, body)
 }
 

@@ -73,8 +73,9 @@ type Config struct {
 	// Patience is how long a cluster may deny access without a break before a
 	// partition stops: rights and secrets change in steps. Default 30s.
 	Patience time.Duration
-	// Starting is how many partitions of the same two clusters may claim, resolve
-	// or recheck at a time. Default 32.
+	// Starting is how many partitions of the same two clusters may ask brokers at a
+	// time for what is not asked for many at once: producer ids, what stands on the
+	// target after a restart or a doubt. Default 32.
 	Starting int
 	// Verifying is how many partitions may be compared at a time. Default 2.
 	Verifying int

@@ -20,7 +20,12 @@
 // # Layers
 //
 //	core*.go      what to do about one partition: pure, no clock, no I/O
-//	partition.go  the shell around a core: a goroutine that does what it asks for
+//	partition.go  the shell around a core
+//	keeper.go     what a core asks for is done by a few goroutines for all: an
+//	              idle partition has none
+//	load.go       … for many partitions at once: claims and blocks are read,
+//	claim.go      claims published,
+//	survey.go     the edges of logs read
 //	reader.go     one fetch loop per source broker with an incremental session;
 //	seat.go       a partition's place in it
 //	buffer.go     how much may wait for its target

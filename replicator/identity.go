@@ -22,12 +22,15 @@ func (p *partition) mismatch(l *link, topic, id string, t cluster.Topic, found b
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !found {
+		if p.absences == nil {
+			p.absences = map[*link]int{}
+		}
 		if p.absences[l]++; p.absences[l] < patience {
 			return ""
 		}
 		return fmt.Sprintf("topic %s is not on cluster %s any more", topic, l.Name())
 	}
-	p.absences[l] = 0
+	delete(p.absences, l)
 	have := hex.EncodeToString(t.ID[:])
 	if id != "" && t.ID != [16]byte{} && have != id {
 		return fmt.Sprintf("topic %s on cluster %s was deleted and created again: it had the id %s, it has %s", topic, l.Name(), id, have)
@@ -35,17 +38,22 @@ func (p *partition) mismatch(l *link, topic, id string, t cluster.Topic, found b
 	return ""
 }
 
+// The pause after a look at all topics is so many times longer than the look,
+// up to a limit: with very many topics it takes a while.
+const (
+	identityShare = 50
+	identityLimit = time.Minute
+)
+
 // compareIdentities looks at all topics from time to time: a topic that was
 // created again may answer fetches as if nothing had happened.
 func (w *Worker) compareIdentities(ctx context.Context) error {
-	tick := time.NewTicker(w.cfg.IdentityEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+	for pause := w.cfg.IdentityEvery; ; {
+		wait(ctx, pause)
+		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		begun := time.Now()
 		sides := map[*link]map[string][]*partition{}
 		for _, p := range w.partitions() {
 			p.listTopics(sides)
@@ -53,6 +61,7 @@ func (w *Worker) compareIdentities(ctx context.Context) error {
 		for l, topics := range sides {
 			w.compare(ctx, l, topics)
 		}
+		pause = max(w.cfg.IdentityEvery, min(identityShare*time.Since(begun), identityLimit))
 	}
 }
 
@@ -60,7 +69,7 @@ func (w *Worker) compareIdentities(ctx context.Context) error {
 func (p *partition) listTopics(sides map[*link]map[string][]*partition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.ordered || p.core.phase == halted {
+	if p.job == nil || p.core.phase == halted {
 		return
 	}
 	enter := func(l *link, topic string) {
@@ -118,7 +127,7 @@ func (p *partition) noteAdded(have int32) {
 	defer p.mu.Unlock()
 	if have > p.job.copy().Partitions && have > p.added {
 		p.added = have
-		signal(p.wake)
+		p.poke()
 	}
 }
 
@@ -140,17 +149,17 @@ func (p *partition) reportAdded(ctx context.Context) error {
 	return nil
 }
 
-func (p *partition) reportGrowth(ctx context.Context, j job, _, to int32) error {
-	p.log.Info().Int32("partitions", to).Msg("the source topic has more partitions")
+func (p *partition) reportGrowth(ctx context.Context, j *job, _, to int32) error {
+	p.log().Info().Int32("partitions", to).Msg("the source topic has more partitions")
 	return p.append(ctx, j, j.cause(), to-1, events.PartitionsAdded{Partitions: to})
 }
 
 // stopBeyond appends a stop for every partition beyond the plan: once the
 // writers move, the target has partitions of its own.
-func (p *partition) stopBeyond(ctx context.Context, j job, from, to int32) error {
+func (p *partition) stopBeyond(ctx context.Context, j *job, from, to int32) error {
 	for n := from; n < to; n++ {
 		reason := fmt.Sprintf("the source topic has %d partitions, the plan has %d: what is written to partition %d is not copied; plan the topic anew", to, j.copy().Partitions, n)
-		p.log.Error().Msg(reason)
+		p.log().Error().Msg(reason)
 		if err := p.append(ctx, j, j.cause(), n, events.CopyStopped{Partition: n, Code: CodeDiverged, Reason: reason}); err != nil {
 			return err
 		}

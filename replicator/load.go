@@ -2,78 +2,67 @@ package replicator
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/events/log"
 )
 
-// loader reads the map of many partitions at once: whatever is asked for while
-// a read is under way goes into the next one. A read takes a whole control
-// partition, however few of its records are wanted.
+// loader reads the claims and blocks of many partitions at once: a read takes a
+// whole control partition, however few of its records are wanted.
 type loader struct {
-	read  func(context.Context, []events.CopyKey) (map[events.CopyKey]log.Loaded, error)
-	asked chan loadRequest
+	*bulk[loading]
+	read func(context.Context, []events.CopyKey) (map[events.CopyKey]log.Loaded, error)
 }
 
-type loadRequest struct {
+// loading is a partition that somebody wants to know about.
+type loading struct {
 	key    events.CopyKey
-	answer chan loadAnswer
-}
-
-type loadAnswer struct {
-	loaded log.Loaded
-	err    error
+	answer func(log.Loaded, error)
 }
 
 func newLoader(read func(context.Context, []events.CopyKey) (map[events.CopyKey]log.Loaded, error)) *loader {
-	return &loader{read: read, asked: make(chan loadRequest)}
+	l := &loader{read: read}
+	l.bulk = newBulk(l.answer)
+	return l
 }
 
-// run answers requests until ctx ends.
-func (l *loader) run(ctx context.Context) error {
-	for {
-		var batch []loadRequest
-		select {
-		case r := <-l.asked:
-			batch = append(batch, r)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		for more := true; more; {
-			select {
-			case r := <-l.asked:
-				batch = append(batch, r)
-			default:
-				more = false
-			}
-		}
-		l.answer(ctx, batch)
+func (l *loader) answer(ctx context.Context, all []loading) {
+	keys := make([]events.CopyKey, len(all))
+	for i, a := range all {
+		keys[i] = a.key
+	}
+	found, err := l.read(ctx, keys)
+	if err != nil {
+		err = fmt.Errorf("load the offset map: %w", err)
+	}
+	for _, a := range all {
+		a.answer(found[a.key], err)
 	}
 }
 
-func (l *loader) answer(ctx context.Context, batch []loadRequest) {
-	keys := make([]events.CopyKey, len(batch))
-	for i, r := range batch {
-		keys[i] = r.key
-	}
-	all, err := l.read(ctx, keys)
-	for _, r := range batch {
-		r.answer <- loadAnswer{loaded: all[r.key], err: err}
-	}
-}
-
-// load returns the claims and blocks of one partition.
+// load waits for the claims and blocks of one partition.
 func (l *loader) load(ctx context.Context, key events.CopyKey) (log.Loaded, error) {
-	r := loadRequest{key: key, answer: make(chan loadAnswer, 1)}
+	type answer struct {
+		log.Loaded
+		err error
+	}
+	got := make(chan answer, 1)
+	l.ask(loading{key: key, answer: func(found log.Loaded, err error) { got <- answer{found, err} }})
 	select {
-	case l.asked <- r:
+	case a := <-got:
+		return a.Loaded, a.err
 	case <-ctx.Done():
 		return log.Loaded{}, ctx.Err()
 	}
-	select {
-	case a := <-r.answer:
-		return a.loaded, a.err
-	case <-ctx.Done():
-		return log.Loaded{}, ctx.Err()
-	}
+}
+
+// askLoad asks for the claims and blocks of the partition.
+func (p *partition) askLoad(life int) {
+	p.w.loads.ask(loading{key: p.key, answer: func(found log.Loaded, err error) {
+		if err == nil {
+			p.update(life, func(c *core) { c.loaded(found.Claims, found.Blocks) })
+		}
+		p.finished(err)
+	}})
 }

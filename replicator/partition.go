@@ -2,31 +2,27 @@ package replicator
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/events"
 	"github.com/rs/zerolog"
 )
 
-// partition is the shell around one core. Its keeper, a goroutine, does what
-// the core asks for; the loops of its source and target brokers feed it pages
-// and answers.
+// partition is the shell around one core: the keepers do what the core asks
+// for, the loops of its source and target brokers feed it pages and answers.
 type partition struct {
-	w      *Worker
-	key    events.CopyKey
-	log    zerolog.Logger
-	run    context.Context // of the worker: loops outlive a partition
-	cancel context.CancelFunc
-	done   chan struct{}
-	wake   chan struct{} // for the keeper
+	w   *Worker
+	key events.CopyKey
+	run context.Context // of the worker: loops outlive a partition
 
 	mu   sync.Mutex
 	core *core
-	job  job
-	// ordered is true once there is a job. Without one nothing is done.
-	ordered bool
+	// job is nil until there is an order: without one nothing is done.
+	job *job
+	// gone is true once the partition is another's.
+	gone bool
 	// again says that the core is to begin anew once nothing is on its way.
 	again bool
 	// life counts the core's beginnings: what was asked in a former one is void.
@@ -42,8 +38,8 @@ type partition struct {
 	beyond *int64
 	// weight is the part of the buffers that is accounted for.
 	weight int
-	// failures counts failed attempts of the keeper in a row; absences the looks
-	// in a row that did not find a topic; denied is for how long a side denies us.
+	// failures counts failed tasks in a row; absences the looks in a row that did
+	// not find a topic; denied is for how long a side denies us.
 	failures int
 	absences map[*link]int
 	denied   map[side]denial
@@ -63,208 +59,108 @@ type partition struct {
 	// the last comparison begun.
 	shared     uint32
 	verified   string
-	background sync.WaitGroup
-	ctx        context.Context
 	reported   events.Progress
 	reportedAt time.Duration
+
+	// What follows belongs to the keepers. poked is guarded by their lock; busy is
+	// true while a task is under way, alone when the next survey is not for many;
+	// timer pokes, and nothing is done before notBefore.
+	poked, busy, alone bool
+	timer              *time.Timer
+	notBefore          time.Duration
+	// ctx ends with the partition; there is one only while something runs.
+	activities int
+	ctx        context.Context
+	cancel     context.CancelFunc
+	background sync.WaitGroup
 }
 
 func newPartition(run context.Context, w *Worker, key events.CopyKey) *partition {
-	ctx, cancel := context.WithCancel(run)
-	p := &partition{
-		w: w, key: key, run: run, ctx: ctx, absences: map[*link]int{}, denied: map[side]denial{}, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1),
-		log: w.cfg.Log.With().Stringer("partition", key).Logger(),
-	}
-	p.core = newCore(w.cfg.limits(), false)
-	go func() {
-		defer close(p.done)
-		p.keep(ctx)
-		p.background.Wait()
-		p.detach()
-	}()
-	return p
+	return &partition{w: w, key: key, run: run, core: newCore(w.cfg.limits(), false)}
 }
 
-// keep does what is to be done, one thing after the other, until ctx ends.
-func (p *partition) keep(ctx context.Context) {
-	for ctx.Err() == nil {
-		t, idle := p.next()
-		if t == nil {
-			p.sleep(ctx, idle)
-			continue
-		}
-		err := p.do(ctx, t)
-		if err != nil && ctx.Err() == nil {
-			wait(ctx, p.failed(err))
-		} else if err == nil {
-			p.succeeded()
-		}
-	}
+// log is the partition's logger.
+func (p *partition) log() *zerolog.Logger {
+	l := p.w.cfg.Log.With().Stringer("partition", p.key).Logger()
+	return &l
 }
 
-// do carries a task out, in a slot if it asks a cluster.
-func (p *partition) do(ctx context.Context, t *task) error {
-	if t.free {
-		return t.run(ctx)
-	}
-	slots := p.slots()
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-		return t.run(ctx)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// slots bound how many keepers ask the same two clusters at a time: those of
-// other clusters do not wait for one that hangs.
-func (p *partition) slots() chan struct{} {
+// close says that the partition is another's: nothing more is begun.
+func (p *partition) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.w.slots(p.job.copy().Source + " to " + p.job.copy().Target)
-}
-
-// sleep waits for the keeper to be woken, or for a time.
-func (p *partition) sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-p.wake:
-	case <-timer.C:
-	case <-ctx.Done():
+	p.gone = true
+	if p.cancel != nil {
+		p.cancel()
 	}
-}
-
-// wait waits for a time, or for the end of ctx.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+	if p.timer != nil {
+		p.timer.Stop()
 	}
+	p.detachLocked()
 }
 
-// backoff is 50 ms after the first failure, doubled after every other up to 5 s,
-// of which chance takes up to a half.
-func backoff(failures int) time.Duration {
-	d := min(50*time.Millisecond<<min(max(failures-1, 0), 10), 5*time.Second)
-	return d - time.Duration(rand.Float64()*float64(d)/2)
-}
-
-func (p *partition) succeeded() {
+// end waits until nothing of a closed partition runs any more.
+func (p *partition) end() {
+	p.background.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.failures = 0
+	p.detachLocked()
+	p.discount()
 }
 
-// idleFor is how long the keeper sleeps when nothing wakes it.
-const idleFor = time.Minute
-
-// task is one thing that the keeper does.
-type task struct {
-	run func(context.Context) error
-	// free tasks take no slot: the loader serves any number of keepers at once.
-	free bool
-}
-
-// next says what the keeper is to do, or how long to sleep.
-func (p *partition) next() (*task, time.Duration) {
+// copyOrder is the order in force.
+func (p *partition) copyOrder() events.CopyOrder {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.core
-	if !p.ordered || p.job.tooNew {
-		return nil, idleFor
-	}
-	if p.again {
-		if !c.idle() {
-			return nil, 5 * time.Millisecond
-		}
-		p.again, c.paused = false, p.job.paused
-		p.begin()
-	}
-	if c.phase == fenced {
-		if !p.w.confirmedSince(p.fencedAt) {
-			return nil, p.w.cfg.Heartbeat / 2
-		}
-		p.begin()
-	}
-	if p.job.paused && c.phase == claiming {
-		return nil, idleFor
-	}
-	if left := p.recheckAfter - p.w.now(); c.phase == rechecking && left > 0 {
-		return nil, left
-	}
-	a, life := c.ask(), p.life
-	switch a.kind {
-	case askNothing:
-		return p.nextAside()
-	case askPublish: // the publisher does so, for many at once, and wakes us
-		p.w.publisher.mark(p)
-		return nil, idleFor
-	}
-	return &task{run: func(ctx context.Context) error { return p.perform(ctx, a, life) }, free: a.kind == askLoad}, 0
-}
-
-// nextAside is what to do when the core waits for nothing.
-func (p *partition) nextAside() (*task, time.Duration) {
-	c := p.core
-	switch {
-	case c.phase == copying && p.beyond != nil:
-		return &task{run: p.lookAround}, 0
-	case c.phase == copying && !c.paused && p.stream == nil:
-		return &task{run: p.attachStream}, 0
-	case c.phase == copying && !c.paused && p.seat == nil:
-		if left := p.fetchAfter - p.w.now(); left > 0 {
-			return nil, left
-		}
-		return &task{run: p.attachReader}, 0
-	case p.added > p.addedReported:
-		return &task{run: p.reportAdded}, 0
-	case p.job.copy().Shared && p.shared != p.job.Epoch:
-		return &task{run: p.acknowledgeShared}, 0
-	}
-	p.startVerification()
-	return nil, idleFor
+	return p.job.copy()
 }
 
 // begin starts a new life of the core. The lock is held.
 func (p *partition) begin() {
 	p.core.restart()
 	p.life++
+	p.alone = false
 	p.beyond, p.fencedAt = nil, 0
 	p.account()
 }
 
-// renew says that the group has given the partition again.
-func (p *partition) renew() { signal(p.wake) }
+// renew says that the group has given the partition again: what could not be
+// done in between is tried at once.
+func (p *partition) renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notBefore = 0
+	p.poke()
+}
 
 // order gives the partition its order. A newer one brings a stopped partition
 // back to life.
-func (p *partition) order(j job, known bool) {
+func (p *partition) order(j *job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !known { // not wanted any more; the group will take it away
+	if j == nil { // not wanted any more; the group will take it away
 		p.core.paused = true
 		return
 	}
-	newer, first := p.ordered && j.Position > p.job.Position, !p.ordered
+	if p.job != nil && p.job.Position == j.Position && p.job.paused == j.paused && (p.again || p.core.paused == j.paused) {
+		return
+	}
+	newer, first := p.job != nil && j.Position > p.job.Position, p.job == nil
 	again := newer && (p.core.phase == halted || !sameTopics(*p.job.Copy, *j.Copy))
-	p.job, p.ordered = j, true
+	p.job = j
 	p.core.paused, p.core.shared = j.paused, j.Copy.Shared
 	p.core.recopies, p.core.losses = j.Copy.Recopies, j.losses(p.key.Partition)
 	if again || p.again {
-		p.log.Info().Int64("position", j.Position).Msg("starting again as the directive says")
+		p.log().Info().Int64("position", j.Position).Msg("starting again as the directive says")
 		p.again, p.core.paused = true, true
 	}
 	if (newer || first) && j.tooNew {
-		p.log.Error().Str("at_least", j.AtLeast).Str("have", Version).Msg("the directive needs a later release of the worker; upgrade it")
+		p.log().Error().Str("at_least", j.AtLeast).Str("have", Version).Msg("the directive needs a later release of the worker; upgrade it")
 	}
 	if p.core.paused {
 		p.detachLocked()
 	}
-	signal(p.wake)
+	p.poke()
 }
 
 // sameTopics says whether two orders are about the same two topics.
@@ -280,24 +176,38 @@ func (p *partition) update(life int, f func(*core)) {
 	if life != p.life {
 		return
 	}
+	if p.core.digests == nil {
+		p.core.digests = batch.NewDigester(nil)
+	}
 	f(p.core)
+	if p.core.phase != resolving {
+		p.core.digests = nil // it is for resolving, and partitions are many
+	}
 	p.follow()
+}
+
+// lives says whether a life of the core goes on.
+func (p *partition) lives(life int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.gone && p.life == life
 }
 
 // follow does what every change of the core may make necessary. The lock is held.
 func (p *partition) follow() {
 	p.account()
+	p.w.progress.mark(p)
 	c := p.core
 	if c.ledger.dirty() && c.phase >= recording {
 		p.w.publisher.mark(p)
 	}
 	if c.phase == fenced && p.fencedAt == 0 {
 		p.fencedAt = p.w.now()
-		p.log.Warn().Msg("another owner has a later claim; waiting for the group to say whose the partition is")
+		p.log().Warn().Msg("another owner has a later claim; waiting for the group to say whose the partition is")
 	}
 	if c.phase != copying {
 		p.detachLocked()
-		signal(p.wake)
+		p.poke()
 		return
 	}
 	if p.stream != nil && c.sendable() {
@@ -313,15 +223,7 @@ func (p *partition) follow() {
 func (p *partition) retryLater() {
 	p.refusals++
 	p.fetchAfter = p.w.now() + backoff(p.refusals)
-	signal(p.wake)
-}
-
-// detach takes the partition out of its loops.
-func (p *partition) detach() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.detachLocked()
-	p.discount()
+	p.poke()
 }
 
 func (p *partition) detachLocked() {
@@ -334,21 +236,19 @@ func (p *partition) detachLocked() {
 
 // awaitIdle waits until no batch is on its way.
 func (p *partition) awaitIdle(ctx context.Context) bool {
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		p.mu.Lock()
-		idle := p.core.idle()
-		p.mu.Unlock()
-		if idle {
-			return true
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+	for !p.idle() {
+		if ctx.Err() != nil {
 			return false
 		}
+		wait(ctx, 2*time.Millisecond)
 	}
+	return true
+}
+
+func (p *partition) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.core.idle()
 }
 
 func (p *partition) status() PartitionStatus {

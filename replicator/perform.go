@@ -18,12 +18,8 @@ const resolveBytes = 4 << 20
 // perform does what the core asks for and gives it the answer.
 func (p *partition) perform(ctx context.Context, a ask, life int) error {
 	switch a.kind {
-	case askLoad:
-		return p.doLoad(ctx, life)
 	case askProducer:
 		return p.doProducer(ctx, life)
-	case askClaim:
-		return p.doClaim(ctx, a.claim, life)
 	case askBounds:
 		return p.doBounds(ctx, life)
 	case askTarget:
@@ -35,15 +31,6 @@ func (p *partition) perform(ctx context.Context, a ask, life int) error {
 	case askReport:
 		return p.doReport(ctx, life)
 	}
-	return nil
-}
-
-func (p *partition) doLoad(ctx context.Context, life int) error {
-	l, err := p.w.loads.load(ctx, p.key)
-	if err != nil {
-		return fmt.Errorf("load the offset map: %w", err)
-	}
-	p.update(life, func(c *core) { c.loaded(l.Claims, l.Blocks) })
 	return nil
 }
 
@@ -60,24 +47,6 @@ func (p *partition) doProducer(ctx context.Context, life int) error {
 	return nil
 }
 
-// errNoLease says that the group has not confirmed the membership lately.
-var errNoLease = errors.New("not within the group's lease")
-
-// doClaim publishes a claim, inside the lease only: a claim fences the owner
-// before.
-func (p *partition) doClaim(ctx context.Context, claim events.Claim, life int) error {
-	if p.w.lease() <= p.w.now() {
-		return errNoLease
-	}
-	claim.Nonce = p.w.cfg.Nonce()
-	if _, err := p.w.offsets.PublishClaim(ctx, p.key, claim); err != nil {
-		return fmt.Errorf("claim owner epoch %d with producer id %d: %w", claim.OwnerEpoch, claim.ProducerID, err)
-	}
-	p.log.Debug().Int32("owner_epoch", claim.OwnerEpoch).Int64("producer_id", claim.ProducerID).Int16("producer_epoch", claim.ProducerEpoch).Msg("claimed")
-	p.update(life, func(c *core) { c.claimed(claim) })
-	return nil
-}
-
 // doBounds makes sure that the topics are the right ones and reads their edges.
 func (p *partition) doBounds(ctx context.Context, life int) error {
 	source, target, order, err := p.connect(ctx)
@@ -91,7 +60,7 @@ func (p *partition) doBounds(ctx context.Context, life int) error {
 	if b.sourceStart, err = offsetOf(ctx, source, order.Topic, p.key.Partition, cluster.Earliest); err != nil {
 		return onSource(err)
 	}
-	if b.maxBytes, err = maxMessageBytes(ctx, target, order.TargetTopic); err != nil {
+	if b.maxBytes, err = sizeLimit(ctx, target, order.TargetTopic); err != nil {
 		return onTarget(err)
 	}
 	if b.targetEnd, err = settledEnd(ctx, target, order.TargetTopic, p.key.Partition); err != nil {
@@ -103,20 +72,23 @@ func (p *partition) doBounds(ctx context.Context, life int) error {
 	p.update(life, func(c *core) {
 		c.bounded(b)
 		if c.phase == resolving && c.resolve.gap >= 0 {
-			p.log.Warn().Int64("from", c.resolve.gap).Msg("a block of the offset map is lost: it is made anew from the target and the source")
+			p.log().Warn().Int64("from", c.resolve.gap).Msg("a block of the offset map is lost: it is made anew from the target and the source")
 		}
 	})
 	return nil
 }
 
-// maxMessageBytes is the topic's limit for one batch; 0 if the broker does not
+// limitSetting is the topic setting that bounds the size of a batch.
+const limitSetting = "max.message.bytes"
+
+// sizeLimit is the topic's limit for one batch; 0 if the broker does not
 // say.
-func maxMessageBytes(ctx context.Context, l *link, topic string) (int, error) {
+func sizeLimit(ctx context.Context, l *link, topic string) (int, error) {
 	configs, err := l.TopicConfigs(ctx, topic)
 	if err != nil {
 		return 0, fmt.Errorf("read max.message.bytes of %s: %w", topic, err)
 	}
-	n, err := strconv.Atoi(configs["max.message.bytes"].Value)
+	n, err := strconv.Atoi(configs[limitSetting].Value)
 	if err != nil {
 		return 0, nil
 	}
@@ -175,7 +147,7 @@ func (p *partition) doEpoch(ctx context.Context, epoch int32, life int) error {
 	if err != nil {
 		return onSource(err)
 	}
-	p.log.Debug().Int32("epoch", epoch).Int64("end", end).Msg("the source has another leader")
+	p.log().Debug().Int32("epoch", epoch).Int64("end", end).Msg("the source has another leader")
 	p.update(life, func(c *core) { c.epochEnded(epoch, end) })
 	return nil
 }
@@ -185,7 +157,7 @@ func (p *partition) doReport(ctx context.Context, life int) error {
 	p.mu.Lock()
 	j, s := p.job, *p.core.stop
 	p.mu.Unlock()
-	p.log.Error().Str("code", s.code).Int64("from", s.from).Int64("to", s.to).Msg(s.reason)
+	p.log().Error().Str("code", s.code).Int64("from", s.from).Int64("to", s.to).Msg(s.reason)
 	body := events.CopyStopped{Partition: p.key.Partition, Code: s.code, From: s.from, To: s.to, Reason: s.reason}
 	if err := p.append(ctx, j, j.cause(), p.key.Partition, body); err != nil {
 		return err
@@ -213,7 +185,7 @@ func (p *partition) acknowledgeShared(ctx context.Context) error {
 
 // append appends an event about a partition of the topic. Its id follows from
 // what it answers, so a repetition is recognised.
-func (p *partition) append(ctx context.Context, j job, cause string, number int32, body events.Body) error {
+func (p *partition) append(ctx context.Context, j *job, cause string, number int32, body events.Body) error {
 	kind, _ := events.Lookup(body.EventType())
 	actor := events.Actor{Kind: events.Worker, Name: p.w.cfg.Name, Host: p.w.cfg.Host}
 	key := events.CopyKey{Migration: p.key.Migration, Topic: p.key.Topic, Partition: number}

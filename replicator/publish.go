@@ -104,7 +104,7 @@ func (p *partition) dueAt() (at time.Duration, dirty bool) {
 	if p.publishing { // whoever does so is nearly done
 		at = max(at, p.w.now()+time.Millisecond)
 	}
-	return at, c.phase >= recording && c.ledger.dirty() && p.ctx.Err() == nil
+	return at, c.phase >= recording && c.ledger.dirty() && !p.gone
 }
 
 // publish publishes blocks of partitions. With force, one partition's block
@@ -163,7 +163,7 @@ func (p *partition) published(pub publication, err error) {
 	}
 	p.follow()
 	if p.core.phase != copying || p.stream == nil { // the keeper may have waited for it
-		signal(p.wake)
+		p.poke()
 	}
 }
 

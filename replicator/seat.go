@@ -73,7 +73,7 @@ func (s *seat) fetched(x wire.Served[*seat]) {
 	p.core.fetched(x.From, page)
 	p.follow()
 	if p.core.pastEpoch != nil {
-		signal(p.wake)
+		p.poke()
 	}
 }
 
@@ -87,7 +87,7 @@ func (p *partition) refetch(code int16, from int64) {
 	case 29: // TOPIC_AUTHORIZATION_FAILED
 		p.deny(sourceSide, fmt.Sprintf("the source refuses our reads (%s); grant READ on the topic", cluster.CodeName(code)))
 	}
-	p.log.Debug().Int16("code", code).Int64("from", from).Msg("a fetch was refused")
+	p.log().Debug().Int16("code", code).Int64("from", from).Msg("a fetch was refused")
 	p.follow()
 	p.retryLater()
 }

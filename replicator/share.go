@@ -133,11 +133,13 @@ func (w *Worker) happened(ctx context.Context, m *group.Member, e group.Event) e
 // there is something else to share.
 func (w *Worker) reorder(ctx context.Context, m *group.Member) {
 	w.mu.Lock()
-	jobs, units, supplied := w.orders.jobs(), w.orders.units(), w.supplied
+	jobs, units, supplied := map[string]*job{}, w.orders.units(), w.supplied
+	for name, j := range w.orders.jobs() { // one for all partitions of a topic
+		jobs[name] = &j
+	}
 	w.mu.Unlock()
 	for _, p := range w.partitions() {
-		j, known := jobs[topicName(p.key.Migration, p.key.Topic)]
-		p.order(j, known)
+		p.order(jobs[topicName(p.key.Migration, p.key.Topic)])
 	}
 	s := m.Status()
 	if !s.Assigned || !s.Leader || slices.Equal(units, supplied) {
@@ -172,11 +174,12 @@ func (w *Worker) assign(ctx context.Context, units []string) {
 		}
 	}
 	w.drop(gone)
+	for _, p := range w.partitions() {
+		p.renew()
+	}
 	w.mu.Lock()
 	for k := range mine {
-		if p := w.owned[k]; p != nil {
-			p.renew()
-		} else {
+		if w.owned[k] == nil {
 			w.owned[k] = newPartition(ctx, w, k)
 		}
 	}
@@ -190,10 +193,10 @@ func (w *Worker) assign(ctx context.Context, units []string) {
 // drop lets go of partitions and waits for their goroutines.
 func (w *Worker) drop(gone []*partition) {
 	for _, p := range gone {
-		p.cancel()
+		p.close()
 	}
 	for _, p := range gone {
-		<-p.done
+		p.end()
 		w.mu.Lock()
 		delete(w.owned, p.key)
 		w.mu.Unlock()

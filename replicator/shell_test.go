@@ -40,9 +40,8 @@ func attached(t *testing.T, w *Worker, l *link, topic string, number int32, r *r
 	b := newBench(t, nil)
 	p := &partition{
 		w: w, key: events.CopyKey{Migration: "m", Topic: topic, Partition: number}, core: b.core,
-		run: context.Background(), ctx: context.Background(), cancel: func() {}, done: make(chan struct{}), wake: make(chan struct{}, 1),
-		ordered: true, source: l, target: l, stream: s, absences: map[*link]int{}, denied: map[side]denial{},
-		job: job{Directive: events.Directive{Position: 7, Migration: "m", Copy: &events.CopyOrder{Run: true, Topic: topic, TargetTopic: topic + "-copy", Partitions: 4}}},
+		run: context.Background(), source: l, target: l, stream: s,
+		job: &job{Directive: events.Directive{Position: 7, Migration: "m", Copy: &events.CopyOrder{Run: true, Topic: topic, TargetTopic: topic + "-copy", Partitions: 4}}},
 	}
 	b.settle()
 	if r != nil {
@@ -112,32 +111,32 @@ func TestStreamHandsErrorsOut(t *testing.T) {
 func TestOrderOfAPartition(t *testing.T) {
 	w := idleWorker(t, nil)
 	l := idleLink(w)
-	with := func(position int64, edit func(*job)) job {
+	with := func(position int64, edit func(*job)) *job {
 		j := job{Directive: events.Directive{Position: position, Migration: "m", AtLeast: "0.1", Copy: &events.CopyOrder{Run: true, Topic: "a", TargetTopic: "a-copy", Partitions: 4}}}
 		if edit != nil {
 			edit(&j)
 		}
-		return j
+		return &j
 	}
 	t.Run("pause and resume", func(t *testing.T) {
 		p, _ := attached(t, w, l, "a", 0, newReader(l, 1), nil)
-		p.order(with(8, func(j *job) { j.paused = true }), true)
+		p.order(with(8, func(j *job) { j.paused = true }))
 		require.True(t, p.core.paused)
 		require.Nil(t, p.seat)
-		p.order(with(9, nil), true)
+		p.order(with(9, nil))
 		require.False(t, p.core.paused)
 		task, _ := p.next()
-		require.NotNil(t, task, "it is attached again")
+		require.NotNil(t, task.run, "it is attached again")
 	})
 	t.Run("not wanted any more", func(t *testing.T) {
 		p, _ := attached(t, w, l, "a", 0, nil, nil)
-		p.order(job{}, false)
+		p.order(nil)
 		require.True(t, p.core.paused)
 	})
 	t.Run("an older or equal order does not restart", func(t *testing.T) {
 		p, _ := attached(t, w, l, "a", 0, nil, nil)
 		p.core.halt(CodeFailed, 1, 2, "because")
-		p.order(with(7, nil), true)
+		p.order(with(7, nil))
 		require.False(t, p.again)
 		require.Equal(t, PartitionStatus{Key: p.key, Phase: "halted", Code: CodeFailed, Reason: "because"}, p.status())
 	})
@@ -147,28 +146,32 @@ func TestOrderOfAPartition(t *testing.T) {
 		b.fetch()
 		it, _ := p.core.send(0, 1)
 		p.core.halt(CodeFailed, 1, 2, "because")
-		p.order(with(8, nil), true)
-		task, d := p.next()
-		require.Nil(t, task)
-		require.Less(t, d, time.Second)
-		p.core.answered(it, answer{})
+		p.order(with(8, nil))
+		task, _ := p.next()
+		require.Nil(t, task.run)
+		w.keepers.take()
+		p.answered(parcel{p: p, it: it}, answer{})
+		require.Equal(t, []*partition{p}, w.keepers.take(), "the last answer pokes")
 		task, _ = p.next()
-		require.NotNil(t, task)
+		require.NotNil(t, task.hand)
+		nothing, _ := p.next()
+		require.Equal(t, []bool{true, true}, []bool{nothing.run == nil, nothing.hand == nil}, "one task at a time")
 		require.Equal(t, claiming, p.core.phase)
 		require.Equal(t, 1, p.life)
 	})
 	t.Run("another target restarts, too", func(t *testing.T) {
 		p, _ := attached(t, w, l, "a", 0, nil, nil)
-		p.order(with(8, func(j *job) { j.Copy.TargetTopicID = "ff" }), true)
+		p.order(with(8, func(j *job) { j.Copy.TargetTopicID = "ff" }))
 		require.True(t, p.again)
 		p.next()
 		require.Equal(t, claiming, p.core.phase)
 	})
 	t.Run("a later release is needed", func(t *testing.T) {
 		p, _ := attached(t, w, l, "a", 0, nil, nil)
-		p.order(with(8, func(j *job) { j.tooNew, j.paused = true, true }), true)
+		p.order(with(8, func(j *job) { j.tooNew, j.paused = true, true }))
 		task, _ := p.next()
-		require.Nil(t, task)
+		require.Nil(t, task.run)
+		require.Nil(t, task.hand)
 	})
 }
 
@@ -189,7 +192,7 @@ func TestDenialsAreBornForAWhile(t *testing.T) {
 	require.Equal(t, CodeUnauthorized, p.core.stop.code)
 
 	p, _ = attached(t, w, idleLink(w), "a", 0, nil, nil)
-	p.denied[sourceSide] = denial{since: -time.Hour, last: -time.Hour} // long ago
+	p.denied = map[side]denial{sourceSide: {since: -time.Hour, last: -time.Hour}} // long ago
 	p.failed(onSource(&cluster.Error{Code: 29}))
 	require.Equal(t, copying, p.core.phase)
 }

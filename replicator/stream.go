@@ -222,6 +222,9 @@ func (p *partition) answered(x parcel, a answer) {
 		p.doubted(d)
 	}
 	p.follow()
+	if p.again {
+		p.poke()
+	}
 }
 
 // doubted lets the recheck wait if there was no progress since the last one.
@@ -229,7 +232,7 @@ func (p *partition) doubted(why string) {
 	if n := p.core.attempt; n > 1 {
 		p.recheckAfter = p.w.now() + backoff(n-1)
 	}
-	p.log.Warn().Str("why", why).Msg("rechecking the target")
+	p.log().Warn().Str("why", why).Msg("rechecking the target")
 	if p.w.cfg.Hooks.Doubt != nil {
 		p.w.cfg.Hooks.Doubt(p.key, why)
 	}

@@ -29,8 +29,11 @@ type Worker struct {
 
 	links     *links
 	buffer    buffer // of all targets
+	keepers   *keepers
 	loads     *loader
+	claims    *bulk[claimRequest]
 	publisher *publisher
+	progress  *reporter
 	verifying chan struct{}
 
 	// changed is signalled when orders has changed, stopping is closed by Stop.
@@ -44,7 +47,7 @@ type Worker struct {
 	supplied []string // units given to the group last, as its leader
 	owned    map[events.CopyKey]*partition
 	member   *group.Member
-	starting map[string]chan struct{} // by pair of clusters
+	surveys  map[string]*bulk[surveyRequest] // by pair of clusters
 
 	// later and rejoined are the conductor's: when to look again whether there
 	// is something else to share, and when it last asked for a rebalance.
@@ -64,15 +67,18 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, origin: time.Now(),
 		appender: log.NewAppender(cfg.Control, log.AppenderOptions{Logger: cfg.Log}),
 		offsets:  log.NewOffsets(cfg.Control, o), reports: log.NewProgress(cfg.Control, o), directives: log.NewDirectives(cfg.Control, o),
-		starting: map[string]chan struct{}{}, verifying: make(chan struct{}, cfg.Verifying),
+		surveys: map[string]*bulk[surveyRequest]{}, verifying: make(chan struct{}, cfg.Verifying),
 		changed: make(chan struct{}, 1), stopping: make(chan struct{}),
 		orders: newOrders(), owned: map[events.CopyKey]*partition{},
 	}
 	w.holding.Store(true)
 	w.links = newLinks(w)
 	w.buffer = buffer{limit: cfg.Buffer, opened: w.links.nudge}
+	w.keepers = newKeepers(cfg.Starting)
 	w.loads = newLoader(w.offsets.LoadAll)
+	w.claims = newBulk(w.publishClaims)
 	w.publisher = newPublisher(w)
+	w.progress = newReporter(w)
 	return w, nil
 }
 
@@ -84,9 +90,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer cancel()
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return w.watch(ctx) })
+	all.Go(func() error { return w.keepers.run(ctx) })
 	all.Go(func() error { return w.loads.run(ctx) })
+	all.Go(func() error { return w.claims.run(ctx) })
 	all.Go(func() error { return w.publisher.run(ctx) })
-	all.Go(func() error { return w.report(ctx) })
+	all.Go(func() error { return w.progress.run(ctx) })
 	all.Go(func() error { return w.compareIdentities(ctx) })
 	all.Go(func() error {
 		err := w.work(ctx)
@@ -97,6 +105,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	})
 	err := all.Wait()
 	w.links.wait()
+	w.keepers.wait()
 	if w.stopped() && (err == nil || errors.Is(err, context.Canceled)) {
 		return nil
 	}
@@ -147,14 +156,17 @@ func (w *Worker) confirmedSince(t time.Duration) bool {
 	return m.Lease().Sent.Sub(w.origin) > t
 }
 
-// slots is the channel whose capacity bounds the keepers of a pair of clusters.
-func (w *Worker) slots(pair string) chan struct{} {
+// surveyOf is who surveys partitions between a pair of clusters.
+func (w *Worker) surveyOf(ctx context.Context, pair string) *bulk[surveyRequest] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.starting[pair] == nil {
-		w.starting[pair] = make(chan struct{}, w.cfg.Starting)
+	b := w.surveys[pair]
+	if b == nil {
+		b = newBulk(w.survey)
+		w.surveys[pair] = b
+		w.links.work.Go(func() { _ = b.run(ctx) }) // it ends with ctx
 	}
-	return w.starting[pair]
+	return b
 }
 
 // watch follows the directives.
