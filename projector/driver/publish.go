@@ -13,18 +13,24 @@ import (
 
 // publisher brings portage.directives up to the projection. What is published
 // was folded from accepted events, so no agent ever obeys an intent that was
-// not read back.
+// not read back. Each partition goes its own way: one that cannot be written
+// keeps its mark and holds up no other.
 type publisher struct {
 	cfg        Config
 	directives *log.Directives
 	wake       chan struct{}
 	// told is called for every directive that was read back.
 	told func(events.Directive)
+	// rest is the pause of a partition that could not be written.
+	rest time.Duration
 
-	// done is the position up to which everything is published; only run uses it.
+	// done is a position up to which everything is published; only rounds use it.
 	done int64
+	// under is the work on partitions that is under way.
+	under sync.WaitGroup
 
-	mu sync.Mutex
+	mu   sync.Mutex
+	busy map[int32]bool
 	// there is the highest position read back per address.
 	there map[address]int64
 	marks map[int32]int64
@@ -33,7 +39,7 @@ type publisher struct {
 func newPublisher(cfg Config, told func(events.Directive)) *publisher {
 	return &publisher{
 		cfg: cfg, directives: log.NewDirectives(cfg.Control, log.Options{Logger: cfg.Logger}), wake: make(chan struct{}, 1), told: told,
-		done: -1, there: make(map[address]int64), marks: make(map[int32]int64),
+		rest: retryPublish, done: -1, busy: make(map[int32]bool), there: make(map[address]int64), marks: make(map[int32]int64),
 	}
 }
 
@@ -58,27 +64,25 @@ func (p *publisher) published(cluster string, to events.Addressee, position int6
 // marks, because groups that stand still wait for directives.
 const markEvery = 5 * time.Second
 
-// retryPublish is the pause after directives could not be published.
+// retryPublish is the pause after a partition could not be written.
 const retryPublish = time.Second
 
 func (p *publisher) run(ctx context.Context) error {
 	if err := p.load(ctx); err != nil {
 		return err
 	}
+	defer p.under.Wait()
 	ticker := time.NewTicker(markEvery)
 	defer ticker.Stop()
 	for marks := false; ; {
-		var retry <-chan time.Time
-		if err := p.once(ctx, marks); err != nil && ctx.Err() == nil {
-			p.cfg.Logger.Warn().Err(err).Msg("not all directives and marks are published, trying again")
-			retry = time.After(retryPublish)
+		if err := p.round(ctx, marks); err != nil {
+			return err
 		}
 		marks = false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-p.wake:
-		case <-retry:
 		case <-ticker.C:
 			marks = true
 		}
@@ -112,34 +116,66 @@ func (p *publisher) load(ctx context.Context) (err error) {
 	}
 }
 
-// once publishes what is due, and the marks when asked. Each partition goes its
-// own way: one that cannot be written keeps its mark and holds up no other.
-func (p *publisher) once(ctx context.Context, marks bool) error {
+// round begins to publish what is due, and the marks when asked, on every
+// partition that is not at work. One that is pokes when it has ended. An error
+// is the store's.
+func (p *publisher) round(ctx context.Context, marks bool) error {
 	applied, wanted, err := p.wanted()
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
 	list := due(wanted, p.there)
+	if len(list) == 0 && len(p.busy) == 0 {
+		p.done = applied
+	}
 	p.mu.Unlock()
-	errs := make([]error, events.ControlPartitions)
-	var wg sync.WaitGroup
-	for partition, part := range byPartition(list) {
-		if len(part) == 0 && !marks {
-			continue
+	for i, part := range byPartition(list) {
+		partition := int32(i)
+		if (len(part) > 0 || marks) && p.begin(partition) {
+			p.under.Go(func() {
+				defer p.end(partition)
+				p.partition(ctx, partition, part, marks, applied)
+			})
 		}
-		wg.Go(func() {
-			if errs[partition] = p.publish(ctx, part); errs[partition] == nil && marks {
-				errs[partition] = p.mark(ctx, int32(partition), applied)
-			}
-		})
 	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	p.done = applied
 	return nil
+}
+
+// begin takes a partition for work; false when it is at work already.
+func (p *publisher) begin(partition int32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[partition] {
+		return false
+	}
+	p.busy[partition] = true
+	return true
+}
+
+func (p *publisher) end(partition int32) {
+	p.mu.Lock()
+	delete(p.busy, partition)
+	p.mu.Unlock()
+	p.poke()
+}
+
+// partition publishes directives of one partition and then its mark, when asked:
+// it covers all that was applied, because what failed before is due again. After
+// a failure it rests.
+func (p *publisher) partition(ctx context.Context, partition int32, list []events.Directive, marks bool, applied int64) {
+	err := p.publish(ctx, list)
+	if err == nil && marks {
+		err = p.mark(ctx, partition, applied)
+	}
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	p.cfg.Logger.Warn().Err(err).Msg("not all directives and marks are published, trying again")
+	select {
+	case <-time.After(p.rest):
+	case <-ctx.Done():
+	}
 }
 
 // wanted reads what the projection wants published, from where the publisher

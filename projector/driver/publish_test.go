@@ -66,7 +66,7 @@ func TestPublish(t *testing.T) {
 		require.False(t, r.d.pub.published(r.source().ID(), d.Addressee, d.Position+1))
 		require.False(t, r.d.pub.published("another", d.Addressee, d.Position))
 	}
-	require.NoError(t, r.d.pub.once(t.Context(), true))
+	r.marked()
 	require.Len(t, told, len(wanted), "nothing is published twice")
 	for _, d := range wanted {
 		_, mark := r.latest(d.Addressee)
@@ -89,7 +89,7 @@ func TestPublishElsewhere(t *testing.T) {
 	h := r.pair.Target.Kfake().Fault(kfake.Fault{
 		Keys: []kmsg.Key{kmsg.Produce}, Topic: events.TopicDirectives, Partitions: []int32{bad}, Err: kerr.TopicAuthorizationFailed, Count: -1,
 	})
-	require.ErrorContains(t, r.d.pub.once(t.Context(), true), "publish the directive of "+string(wanted[0].Addressee))
+	r.marked()
 	reached := 0
 	for _, d := range wanted {
 		position, mark := r.latest(d.Addressee)
@@ -107,17 +107,41 @@ func TestPublishElsewhere(t *testing.T) {
 	require.Equal(t, wanted[0].Position, position)
 }
 
-// TestPublishMarkFails: a mark that cannot be written is an error, and written
-// the next time.
+// TestPublishBeside: while a partition is at work, for however long, directives
+// of others are published, and it is not worked on twice.
+func TestPublishBeside(t *testing.T) {
+	r := newRig(t)
+	r.begin(nil, "orders")
+	r.created("orders")
+	wanted := r.wanted()
+	slow := wanted[0].Key().Partition()
+	require.True(t, r.d.pub.begin(slow), "as if it waited for a broker")
+	r.marked()
+	for _, d := range wanted {
+		position, _ := r.latest(d.Addressee)
+		require.Equal(t, d.Key().Partition() != slow, position == d.Position, d.Addressee)
+	}
+	require.Less(t, r.d.pub.done, r.store.Applied(), "not everything is there")
+	require.False(t, r.d.pub.begin(slow))
+	r.d.pub.end(slow)
+	<-r.d.pub.wake
+	r.published()
+	position, _ := r.latest(wanted[0].Addressee)
+	require.Equal(t, wanted[0].Position, position)
+}
+
+// TestPublishMarkFails: a mark that cannot be written is written the next time.
 func TestPublishMarkFails(t *testing.T) {
 	r := newRig(t)
 	r.begin(nil, "orders")
 	r.published()
 	mend := broken(r.pair.Target, kmsg.Produce, events.TopicDirectives, kerr.TopicAuthorizationFailed)
-	require.ErrorContains(t, r.d.pub.once(t.Context(), true), "publish the mark of partition 0")
-	mend()
-	require.NoError(t, r.d.pub.once(t.Context(), true))
+	r.marked()
 	_, mark := r.latest(events.ToPool("m"))
+	require.EqualValues(t, -1, mark)
+	mend()
+	r.marked()
+	_, mark = r.latest(events.ToPool("m"))
 	require.Equal(t, r.store.Applied(), mark)
 }
 
@@ -136,7 +160,6 @@ func TestPublishBehind(t *testing.T) {
 	position, _ := r.latest(mine.Addressee)
 	require.Equal(t, later.Position, position)
 	require.True(t, r.d.pub.published(mine.SourceCluster, mine.Addressee, mine.Position))
-	require.Positive(t, r.d.pub.done)
 }
 
 // TestPublisherRuns: a publisher that starts knows what is there already, wakes
@@ -150,6 +173,7 @@ func TestPublisherRuns(t *testing.T) {
 
 	told := make(chan events.Directive, 100)
 	p := newPublisher(r.d.cfg, func(d events.Directive) { told <- d })
+	p.rest = time.Millisecond
 	refused := r.pair.Target.Kfake().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: events.TopicDirectives, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -174,7 +198,7 @@ func TestPublisherEnds(t *testing.T) {
 	r := newRig(t)
 	r.begin(nil, "orders")
 	require.NoError(t, r.store.Close())
-	require.ErrorIs(t, r.d.pub.once(t.Context(), false), projector.ErrClosed)
+	require.ErrorIs(t, r.d.pub.run(t.Context()), projector.ErrClosed)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -192,7 +216,7 @@ func TestPublisherLoads(t *testing.T) {
 	r.begin(nil, "orders")
 	r.created("orders")
 	r.published()
-	require.NoError(t, r.d.pub.once(t.Context(), true))
+	r.marked()
 	p := newPublisher(r.d.cfg, nil)
 	r.pair.Target.Cut()
 	done := make(chan error, 1)

@@ -138,6 +138,7 @@ func (r *rig) driver(change ...func(*Config)) *Driver {
 	d, err := New(cfg)
 	require.NoError(r.t, err)
 	r.t.Cleanup(d.guards.close)
+	d.pub.rest = time.Millisecond
 	return d
 }
 
@@ -384,8 +385,17 @@ func broken(c *embedded.Cluster, key kmsg.Key, topic string, err *kerr.Error) (m
 	return func() { h.Remove() }
 }
 
-// published lets the publisher do its work once.
+// published lets the publisher do all that there is to do.
 func (r *rig) published() {
 	r.t.Helper()
-	require.NoError(r.t, r.d.pub.once(r.t.Context(), false))
+	for p := r.d.pub; p.done < r.store.Applied(); p.under.Wait() {
+		require.NoError(r.t, p.round(r.t.Context(), false))
+	}
+}
+
+// marked lets the publisher try once to publish what is due, and the marks.
+func (r *rig) marked() {
+	r.t.Helper()
+	require.NoError(r.t, r.d.pub.round(r.t.Context(), true))
+	r.d.pub.under.Wait()
 }
