@@ -72,7 +72,8 @@ func (c *core) judgeAnswer(it *item, a answer) {
 		it.sent = false
 		c.split(it)
 	case refused:
-		c.halt(CodeRefusedBatch, it.runs[0].source, it.next, "the target refuses the batch of source offset %d (error %d %s)", it.runs[0].source, a.code, a.message)
+		it.sent = false
+		c.refusedBy(it, a)
 	case outdated:
 		if c.phase != halted {
 			c.phase = fenced
@@ -136,8 +137,7 @@ func (c *core) book(base int64) {
 // split replaces a batch that is too large for the target by two halves: the
 // sequence was not consumed, so they carry the same range.
 func (c *core) split(it *item) {
-	q := &c.queue
-	if q.items[0] != it { // only with more than one batch on its way
+	if c.queue.items[0] != it { // only with more than one batch on its way
 		c.doubt("the target refuses a batch as too large")
 		return
 	}
@@ -162,11 +162,57 @@ func (c *core) split(it *item) {
 		return
 	}
 	c.maxBytes = len(it.bytes) - 1
-	halves := itemsOf(pieces)
-	last := halves[len(halves)-1]
+	c.instead(it, itemsOf(pieces))
+}
+
+// instead puts parts of the first item in its place.
+func (c *core) instead(it *item, parts []*item) {
+	last := parts[len(parts)-1]
 	last.next, last.weight = it.next, it.weight
-	q.items = append(halves, q.items[1:]...)
-	q.made += len(halves) - 1
+	c.queue.items = append(parts, c.queue.items[1:]...)
+	c.queue.made += len(parts) - 1
+}
+
+// refusedBy looks for the record that the target refuses, by halves, where it
+// refuses records and not the batch: those before it are copied, and the stop
+// names it alone. As in split, the sequence was not consumed.
+func (c *core) refusedBy(it *item, a answer) {
+	if c.queue.items[0] != it { // only with more than one batch on its way
+		c.doubt("the target refuses a batch (error %d %s)", a.code, a.message)
+		return
+	}
+	records, err := it.bytes.Records()
+	if err != nil || len(records) == 1 || remedy(a.code) == "" {
+		at := it.runs[0].source
+		last := it.runs[len(it.runs)-1]
+		c.halt(CodeRefusedBatch, at, last.source+last.count, "the target refuses what stands at source offset %d (error %d %s)%s", at, a.code, a.message, remedy(a.code))
+		return
+	}
+	number(records, it.runs)
+	var parts []*item
+	p := it.producer
+	for _, half := range [][]batch.Record{records[:len(records)/2], records[len(records)/2:]} {
+		pieces, err := batch.Encode(batch.Spec{Codec: it.bytes.Codec(), Producer: &p}, half, 0)
+		if err != nil {
+			c.halt(CodeRefusedBatch, it.runs[0].source, it.next, "source offset %d: %v", it.runs[0].source, err)
+			return
+		}
+		parts = append(parts, itemsOf(pieces)...)
+		p = p.After(int32(len(half)))
+	}
+	c.instead(it, parts)
+}
+
+// remedy is what a person can do about a record that is refused, "" for other
+// refusals.
+func remedy(code int16) string {
+	switch code {
+	case 32:
+		return "; raise message.timestamp.after.max.ms of the target topic and retry, or accept this loss"
+	case 87:
+		return "; a compacted topic takes no record without a key: set cleanup.policy=delete on the target topic until the copy is verified and retry, or accept this loss"
+	}
+	return ""
 }
 
 // number gives records their source offsets back.

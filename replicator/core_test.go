@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -442,7 +443,8 @@ func TestAnswers(t *testing.T) {
 		45: {rechecking, ""}, 46: {rechecking, ""}, 59: {rechecking, ""}, 12345: {rechecking, ""},
 		47: {fenced, ""}, 90: {fenced, ""},
 		29: {rechecking, ""}, 31: {rechecking, ""}, // for a while: the shell has the clock
-		32: {halted, CodeRefusedBatch}, 44: {halted, CodeRefusedBatch}, 87: {halted, CodeRefusedBatch},
+		44: {halted, CodeRefusedBatch}, 76: {halted, CodeRefusedBatch},
+		32: {copying, ""}, 87: {copying, ""}, // records: the culprit is looked for
 		0: {copying, ""}, 10: {copying, ""}, 18: {copying, ""},
 	} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
@@ -462,6 +464,35 @@ func TestAnswers(t *testing.T) {
 			b.core.answered(it, answer{}) // a second answer to the same batch changes nothing
 			require.Equal(t, want.phase, b.core.phase)
 		})
+	}
+}
+
+// TestRefusedRecord: of a batch with a record that the target refuses, all
+// before it are copied, and the stop names it and what to do.
+func TestRefusedRecord(t *testing.T) {
+	for code, remedy := range map[int16]string{32: "message.timestamp.after.max.ms", 87: "cleanup.policy=delete"} {
+		for culprit := range int64(7) {
+			b := newBench(t, func(l *limits) { l.mergeBelow = 10_000 })
+			b.source.dense(batch.LZ4, 4)
+			b.source.holes(1, 0)
+			b.source.dense(batch.None, 2)
+			at := b.source.committed()[culprit].Offset
+			b.settle()
+			b.fetch()
+			for it, ok := b.core.send(b.now, b.now+1); ok; it, ok = b.core.send(b.now, b.now+1) {
+				a := answer{code: code, message: "because"}
+				if !slices.ContainsFunc(it.runs, func(r stretch) bool { return r.source <= at && at < r.source+r.count }) {
+					a = b.target.produce(it.bytes)
+				}
+				b.core.answered(it, a)
+			}
+			b.stopped(CodeRefusedBatch, at, at+1, remedy)
+			require.Equal(t, culprit, b.target.end, "what is before it is copied")
+			b.core.losses = []events.Interval{lost(at, at+1)}
+			b.core.restart()
+			b.run()
+			b.kept()
+		}
 	}
 }
 
