@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/portage-kafka/portage/cluster"
@@ -325,6 +326,20 @@ func TestDrain(t *testing.T) {
 		require.ErrorIs(t, err, cluster.ErrUnauthorized, "the cause is told, and nobody is held for ever")
 		require.Equal(t, "hold-expired", r.group("billing").Abort.Code)
 		mend()
+	})
+	t.Run("the second look fails", func(t *testing.T) {
+		r, i := holding(t)
+		i.drain(2, 2)
+		looks := 0
+		h := r.pair.Source.Kfake().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeGroups}, Err: kerr.GroupAuthorizationFailed, Count: -1, When: func(kmsg.Request) bool {
+			looks++
+			return looks%2 == 0
+		}})
+		_, err := r.look(billing)
+		require.ErrorIs(t, err, cluster.ErrUnauthorized)
+		require.Equal(t, events.PhaseHolding, r.group("billing").Readers, "what was committed proves nothing by itself")
+		h.Remove()
+		r.reaches("DrainProven")
 	})
 	t.Run("the commit is refused", func(t *testing.T) {
 		r, i := holding(t)

@@ -83,3 +83,35 @@ func TestQueueFull(t *testing.T) {
 	require.Equal(t, []item{second}, ready)
 	require.Equal(t, now.Add(time.Hour), next)
 }
+
+// TestQueueTimes: what is due later is worked on then, sooner when it is made
+// due sooner, and again when its work says so.
+func TestQueueTimes(t *testing.T) {
+	q := newQueue()
+	ctx, cancel := context.WithCancel(t.Context())
+	late, soon := item{"m", "topic/late"}, item{"m", "topic/soon"}
+	worked := make(chan item, 10)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		q.run(ctx, 2, func(_ context.Context, it item) time.Time {
+			worked <- it
+			if it == soon && len(worked) < 3 {
+				return time.Now().Add(time.Millisecond)
+			}
+			return time.Time{}
+		})
+	}()
+	q.add(late, time.Now().Add(time.Hour))
+	q.add(soon, time.Now().Add(5*time.Millisecond))
+	require.Equal(t, soon, <-worked)
+	require.Equal(t, soon, <-worked, "its work asked for it")
+	q.addNow(late)
+	for it := range worked {
+		if it == late {
+			break
+		}
+	}
+	cancel()
+	<-done
+}

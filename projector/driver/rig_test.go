@@ -76,9 +76,13 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 }
 
 // openClient returns a client that is closed when the test ends.
-func openClient(t *testing.T, name string, c *embedded.Cluster) *cluster.Client {
+func openClient(t *testing.T, name string, c *embedded.Cluster, change ...func(*cluster.Config)) *cluster.Client {
 	t.Helper()
-	client, err := cluster.Open(t.Context(), name, cluster.Config{Bootstrap: c.Bootstrap(), RequestTimeout: 5 * time.Second, Settle: 100 * time.Millisecond})
+	cfg := cluster.Config{Bootstrap: c.Bootstrap(), RequestTimeout: 5 * time.Second, Settle: 100 * time.Millisecond}
+	for _, f := range change {
+		f(&cfg)
+	}
+	client, err := cluster.Open(t.Context(), name, cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	return client
