@@ -14,9 +14,20 @@
 //	      └──────────────────────── projector folds portage.events <─────────────────────────┘
 //
 // Beside it run the publisher, which brings portage.directives up to the
-// directives of the projection and sets the marks; the tail of portage.offsets,
+// directives of the projection, makes a stream due again once its directive was
+// read back, and sets the marks; the tail of portage.offsets,
 // which keeps the offset maps; and the guards, which are members of consumer
 // groups as long as their rows want them to be.
+//
+// # While a group stands still
+//
+// Between the hold and the decision instances handle nothing, so every round
+// trip counts. Calls that do not depend on each other are made at once, records
+// of many partitions are read with one request to a broker, and brokers are not
+// asked before the instances that prepared have drained, or Config.Poll has
+// passed. What a proof needs in an order stays in that order: see proveDrain and
+// takeCut. While instances prepare, the guards are nudged at every look: a group
+// waits for its slowest member's heartbeat.
 //
 // # Purity
 //
