@@ -42,7 +42,7 @@ func (c *Commands) judge(ctx context.Context, migration string, stream events.St
 		return e, err
 	}
 	if n := out[0].Note; n.Verdict != fsm.Accepted {
-		return e, &Refused{Migration: migration, Type: e.Type, Stream: stream, Reason: n.Reason, Possible: c.possible(view, migration, stream)}
+		return e, &Refused{Migration: migration, Type: e.Type, Stream: stream, Reason: n.Reason + first(view, migration, n.Reason), Possible: c.possible(view, migration, stream)}
 	}
 	return e, nil
 }
@@ -77,6 +77,22 @@ func (c *Commands) event(view *projector.View, migration string, stream events.S
 		}
 	}
 	return e, nil
+}
+
+// first names what has to come first when a stream is refused because of where its
+// migration stands.
+func first(view *projector.View, migration, reason string) string {
+	m, ok := view.Migration(migration)
+	if !ok || reason != fmt.Sprintf("migration %q is %s", migration, m.Phase) {
+		return ""
+	}
+	switch m.Phase {
+	case events.PhasePlanned:
+		return ": start it first (portage start " + migration + ")"
+	case events.PhasePaused:
+		return ": resume it first (portage resume " + migration + ")"
+	}
+	return ""
 }
 
 // StandingOf is where a stream stands: version and epoch.

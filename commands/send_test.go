@@ -58,6 +58,10 @@ func TestRefusedExplains(t *testing.T) {
 		running(w)
 		w.said(orders, events.CopyStarted{}, events.TargetCreated{TopicID: "bb", Created: true}, events.CopySynced{Ends: ends(5)})
 	}
+	paused := func(w *world) {
+		synced(w)
+		w.said(events.MigrationStream, events.PauseRequested{})
+	}
 	switching := func(w *world) {
 		synced(w)
 		w.said(billing, events.GuardHeld{Side: "target", MemberID: "g"}, events.SwitchRequested{To: "target"})
@@ -88,6 +92,8 @@ func TestRefusedExplains(t *testing.T) {
 		"cancel during a switch":    {switching, events.MigrationStream, events.CancelRequested{}, "0 switches are decided and 1 under way: abort what is undecided; what is decided goes back by a rollback", []events.Type{"PauseRequested", "Approved"}},
 		"approve what is not there": {running, events.MigrationStream, events.Approved{Step: 9}, "there is no step 9 in the plan", []events.Type{"PauseRequested", "CancelRequested"}},
 		"approve less than nothing": {running, events.MigrationStream, events.Approved{Step: -1}, "bad-body: field body: step: want an index of the step list from 0, have -1", []events.Type{"PauseRequested", "CancelRequested"}},
+		"switch before the start":   {planned, billing, events.SwitchRequested{To: "target"}, `migration "m" is planned: start it first (portage start m)`, nil},
+		"switch in a pause":         {paused, billing, events.SwitchRequested{To: "target"}, `migration "m" is paused: resume it first (portage resume m)`, nil},
 		"retry what runs":           {synced, orders, events.RetryRequested{}, "topic/orders is synced, RetryRequested needs stopped", nil},
 		"writers before readers":    {synced, orders, events.SwitchRequested{To: "target", Level: "restart"}, "groups billing still read the source: switch their readers first", nil},
 		"switch a stopped topic":    {stopped, orders, events.SwitchRequested{To: "target", Level: "restart"}, "the copy is stopped: writers move when it is synced", []events.Type{"RetryRequested", "RecopyRequested"}},
