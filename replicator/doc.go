@@ -31,6 +31,7 @@
 //	buffer.go     how much may wait for its target
 //	stream.go     a few produce loops per target broker, one batch of a partition
 //	              in a request, one request under way
+//	distance.go   how large batches are made for a far target
 //	publish.go    map blocks to portage.offsets
 //	share.go      the group: who copies what
 //	verify/       both sides compared, for any two topics

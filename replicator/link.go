@@ -111,7 +111,7 @@ func (l *link) stream(ctx context.Context, broker int32, topic string, number in
 	defer l.mu.Unlock()
 	s := l.streams[id]
 	if s == nil {
-		s = &stream{link: l, broker: broker, wake: make(chan struct{}, 1), queued: map[*partition]bool{}}
+		s = newStream(l, broker)
 		l.streams[id] = s
 		l.w.links.work.Go(func() { s.run(ctx) })
 	}

@@ -53,7 +53,7 @@ func attached(t *testing.T, w *Worker, l *link, topic string, number int32, r *r
 func TestStreamCollects(t *testing.T) {
 	w := idleWorker(t, func(c *Config) { c.RequestBytes = 500 })
 	l := idleLink(w)
-	s := &stream{link: l, broker: 1, wake: make(chan struct{}, 1), queued: map[*partition]bool{}}
+	s := newStream(l, 1)
 	var parts []*partition
 	for i := range int32(4) {
 		p, b := attached(t, w, l, "a", 3-i, nil, s)
@@ -95,7 +95,7 @@ func TestStreamHandsErrorsOut(t *testing.T) {
 		c.Hooks.Doubt = func(k events.CopyKey, why string) { doubts = append(doubts, k.String()+": "+why) }
 	})
 	l := idleLink(w)
-	s := &stream{link: l, broker: 1, wake: make(chan struct{}, 1), queued: map[*partition]bool{}}
+	s := newStream(l, 1)
 	p, b := attached(t, w, l, "a", 0, nil, s)
 	b.source.dense(batch.None, 5)
 	p.core.fetched(0, b.source.fetch(0, 1000))

@@ -22,6 +22,12 @@ type stream struct {
 	mu     sync.Mutex
 	queue  []*partition // with something to send, in turn
 	queued map[*partition]bool
+
+	distance distance // the loop's own
+}
+
+func newStream(l *link, broker int32) *stream {
+	return &stream{link: l, broker: broker, wake: make(chan struct{}, 1), queued: map[*partition]bool{}}
 }
 
 // ready says that a partition has something to send.
@@ -71,35 +77,27 @@ const leaseRetry = 20 * time.Millisecond
 // run sends until ctx ends.
 func (s *stream) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		wait := time.Hour
-		if lease := s.w.lease(); lease > s.w.now() {
+		lease := s.w.lease()
+		switch {
+		case s.empty():
+			select {
+			case <-s.wake:
+			case <-ctx.Done():
+			}
+		case lease <= s.w.now():
+			wait(ctx, leaseRetry)
+		default:
 			if parcels := s.collect(lease); len(parcels) > 0 {
 				s.send(ctx, parcels, lease)
-				continue
 			}
-		} else {
-			wait = leaseRetry
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-s.wake:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if wait == leaseRetry { // whoever woke us has to wait, too
-			s.pauseFor(ctx, leaseRetry)
 		}
 	}
 }
 
-func (s *stream) pauseFor(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+func (s *stream) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) == 0
 }
 
 // collect takes one batch each from the partitions that have one, until the
@@ -144,6 +142,9 @@ func (s *stream) send(ctx context.Context, parcels []parcel, lease time.Duration
 	within, cancel := context.WithDeadline(ctx, s.w.origin.Add(lease))
 	defer cancel()
 	res, err := s.Produce(within, s.broker, req)
+	if err == nil {
+		s.distance.observe(s.w.now(), time.Since(start))
+	}
 	if hook := s.w.cfg.Hooks.Produced; hook != nil {
 		hook(s.Name(), s.broker, len(parcels), size, time.Since(start), err)
 	}
@@ -193,6 +194,7 @@ func (p *partition) parcel(s *stream, lease time.Duration) (x parcel, ok, later 
 	if p.stream != s {
 		return parcel{}, false, false
 	}
+	p.core.mergeBelow, p.core.mergeUpTo = s.distance.merging(p.w.cfg.MergeBelow, p.w.cfg.MergeUpTo)
 	it, ok := p.core.send(p.w.now(), lease)
 	if !ok {
 		if p.core.phase != copying { // encoding has met the end of the road

@@ -23,8 +23,14 @@ func one(topic string) events.CopyKey {
 // targetBatches reads the target partition's batches.
 func (e *env) targetBatches(topic string, partition int32) []batch.Batch {
 	e.t.Helper()
+	return e.batches(e.target, topic, partition)
+}
+
+// batches reads a partition's batches.
+func (e *env) batches(c *cluster.Client, topic string, partition int32) []batch.Batch {
+	e.t.Helper()
 	ctx := e.within(20 * time.Second)
-	l := &link{Client: e.target}
+	l := &link{Client: c}
 	end, err := settledEnd(ctx, l, topic, partition)
 	require.NoError(e.t, err)
 	var all []batch.Batch
