@@ -94,11 +94,16 @@ func (b *bench) until(what string, ok func(v *projector.View) bool) {
 	}
 }
 
-// eventually waits for what is no state of the fold.
+// eventually waits for what is no state of the fold. It looks the less often the longer a look takes: some read all journals,
+// on processors that the brokers want, too.
 func (b *bench) eventually(what string, ok func() bool) {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)
-	for !ok() {
+	for {
+		begun := time.Now()
+		if ok() {
+			return
+		}
 		b.running()
 		if time.Now().After(deadline) {
 			b.t.Fatalf("waited %v for %s\n%s", patience, what, b.story())
@@ -106,7 +111,7 @@ func (b *bench) eventually(what string, ok func() bool) {
 		select {
 		case <-b.t.Context().Done():
 			b.t.Fatal(b.t.Context().Err())
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(max(20*time.Millisecond, 2*time.Since(begun))):
 		}
 	}
 }
