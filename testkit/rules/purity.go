@@ -39,18 +39,13 @@ func checkPurity(t *Tree) (all []Violation) {
 	return all
 }
 
-// corePackages hold nothing but a core; elsewhere a core lives in files named core*.go.
-var corePackages = []string{}
-
 // coreHomes are the packages whose files named core*.go are cores.
 var coreHomes = []string{"agent", "cluster/group", "projector/driver", "replicator"}
 
 // isCore says whether a file holds decisions without I/O.
 func isCore(f *File) bool {
-	in := func(names []string) bool {
-		return slices.ContainsFunc(names, func(n string) bool { return covers(n, f.Dir) })
-	}
-	return in(corePackages) || in(coreHomes) && strings.HasPrefix(path.Base(f.Path), "core")
+	home := slices.ContainsFunc(coreHomes, func(n string) bool { return covers(n, f.Dir) })
+	return home && strings.HasPrefix(path.Base(f.Path), "core")
 }
 
 // checkCores holds cores to taking clock and chance as inputs and running nothing by themselves.

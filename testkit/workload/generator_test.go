@@ -32,7 +32,7 @@ func TestEqualSeedsGiveEqualRecords(t *testing.T) {
 	require.True(t, differs)
 }
 
-// ids draws n records and returns their numbers; with one key they should count up.
+// numbers draws n records and returns their numbers; with one key they should count up.
 func numbers(g *Generator, n int) (seqs []int64) {
 	for range n {
 		seqs = append(seqs, g.Next(time.Now()).ID.Seq)
