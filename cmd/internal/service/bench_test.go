@@ -270,7 +270,7 @@ func (b *bench) consumeFrom(home, group, instance string, topics ...string) (sto
 			b.handled[group+"/"+string(r.Value)]++
 			return nil
 		},
-		Heartbeat: 50 * time.Millisecond, CommitInterval: 50 * time.Millisecond,
+		Heartbeat: 50 * time.Millisecond, CommitInterval: 50 * time.Millisecond, MetadataMaxAge: 200 * time.Millisecond,
 	})
 }
 
