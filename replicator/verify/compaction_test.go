@@ -148,6 +148,28 @@ func TestProofBehindTheBound(t *testing.T) {
 	require.Equal(t, []Finding{{Kind: Loss, Source: 6, Target: -1}, {Kind: Loss, Source: 7, Target: -1}}, bare(w.compare(t).Findings))
 }
 
+// TestProofInABatchThatPassedThrough: batches whose bytes are equal are looked into
+// as long as a hole waits for a key.
+func TestProofInABatchThatPassedThrough(t *testing.T) {
+	rs := contents(40)
+	for i := range rs {
+		rs[i].Key = []byte(fmt.Sprint(i % 10))
+	}
+	w := &world{source: sideOf(rs...), target: sideOf(rs...), cfg: Config{Range: 10}}
+	w.source.per, w.target.per = 10, 10
+	w.target.records = slices.Delete(w.target.records, 3, 4)
+	w.q = Request{UpTo: 40, TargetCompacted: true, Compacted: true}
+	for _, m := range []*offsetmap.Map{nil, mapOf(t, 40, offsetmap.Run{Count: 40})} {
+		for _, size := range []int64{10, 16384} {
+			w.q.Map, w.cfg.Range = m, size
+			res := w.compare(t)
+			require.Empty(t, res.Summary())
+			require.EqualValues(t, 1, res.Explained[TargetCompacted])
+			require.Equal(t, m != nil && size == 10, res.Passed > 0, "a range in which the proof was found is over by then")
+		}
+	}
+}
+
 // TestTooManyHoles: what there is no room to prove is neither lost nor there.
 func TestTooManyHoles(t *testing.T) {
 	rs := contents(20)

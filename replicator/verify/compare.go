@@ -214,7 +214,7 @@ func (c *comparison) batch(ctx context.Context, sp *span) (bool, error) {
 	if err != nil || !ok || !s.passedThrough(t) {
 		return false, err
 	}
-	if c.Map != nil && (!s.dense() || !c.images.whole(s.FirstOffset, t.FirstOffset, int64(s.NumRecords))) {
+	if c.Map != nil && !c.images.whole(s.FirstOffset, t.FirstOffset, s.next()-s.FirstOffset) {
 		return false, nil
 	}
 	sp.batch(c.hash.d.Payload(batch.Batch(s.bytes)), int64(s.NumRecords))

@@ -86,9 +86,6 @@ func (r raw) passedThrough(t raw) bool {
 		bytes.Equal(r.Records, t.Records)
 }
 
-// dense says that no offset of the batch is without a record.
-func (r raw) dense() bool { return int64(r.NumRecords) == int64(r.LastOffsetDelta)+1 }
-
 // decode returns the batch's records. LogAppendTime gives all of them the
 // batch's largest timestamp, as consumers see it.
 func (r raw) decode(u *unpacker) ([]record, error) {

@@ -138,6 +138,18 @@ func TestCorruptBatchesAreRefused(t *testing.T) {
 	}
 }
 
+// TestOffsetsRise: a batch whose records do not stand in order is corrupt.
+func TestOffsetsRise(t *testing.T) {
+	for _, offsets := range [][]int64{{5, 5, 6}, {5, 7, 6}, {5, 9, 6}} {
+		rs := contents(3)
+		for i := range rs {
+			rs[i].Offset = offsets[i]
+		}
+		_, err := one(t, encoded(rs, false)).decode(&unpacker{})
+		require.ErrorIs(t, err, errCorrupt, "%v", offsets)
+	}
+}
+
 func TestTruncatedBatchIsLeft(t *testing.T) {
 	b := build(t, batch.None, records(5))
 	_, _, ok, err := split(b[:len(b)-1])

@@ -126,6 +126,7 @@ func TestEveryFaultIsNamedByMap(t *testing.T) {
 				w.source.per, w.target.per = rapid.IntRange(1, 30).Draw(rt, "source batches"), rapid.IntRange(1, 30).Draw(rt, "target batches")
 				upTo := int64(rapid.IntRange(1, n).Draw(rt, "up to"))
 				w.q.Map, w.q.UpTo = mapOf(rt, int64(n), offsetmap.Run{Count: int64(n)}), upTo
+				w.q.Compacted = rapid.Bool().Draw(rt, "compacted")
 				fault := f.plant(rt, w.target, rapid.IntRange(0, int(upTo)-1).Draw(rt, "at"))
 				if fault.Source < 0 && fault.Target >= upTo {
 					rt.Skip("behind the bound")

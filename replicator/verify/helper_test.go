@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type side struct {
 	records []record
 	start   int64 // log start
-	per     int   // records of a batch, 0 for one
+	per     int   // offsets of a batch, 0 for one
 	stamped bool  // LogAppendTime
 }
 
@@ -39,11 +39,16 @@ func sideOf(rs ...record) *side {
 // batches are the records as a broker would hold them after its cleaner has been
 // there: a batch may have holes.
 func (s *side) batches(t require.TestingT) (all []raw) {
-	for chunk := range slices.Chunk(s.records, max(1, s.per)) {
-		r, _, ok, err := split(encoded(chunk, s.stamped))
+	rest := s.records
+	for len(rest) > 0 {
+		n := 1
+		for n < len(rest) && rest[n].Offset/int64(max(1, s.per)) == rest[0].Offset/int64(max(1, s.per)) {
+			n++
+		}
+		r, _, ok, err := split(encoded(rest[:n], s.stamped))
 		require.NoError(t, err)
 		require.True(t, ok)
-		all = append(all, r)
+		all, rest = append(all, r), rest[n:]
 	}
 	return all
 }

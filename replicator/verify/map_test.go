@@ -136,3 +136,15 @@ func TestByMapAgainstLookingUp(t *testing.T) {
 		require.EqualValues(rt, w.q.UpTo, res.Verified.Source)
 	})
 }
+
+// TestTheMapIsHeldAgainstTheBytes: equal batches at another offset than the map
+// says are no proof of it.
+func TestTheMapIsHeldAgainstTheBytes(t *testing.T) {
+	w := &world{source: sideOf(contents(100)...), target: sideOf(contents(100)...), cfg: Config{Step: 10}}
+	w.source.per, w.target.per = 10, 10
+	w.q = Request{UpTo: 90, Map: mapOf(t, 90, offsetmap.Run{Count: 50}, offsetmap.Run{Source: 50, Target: 60, Count: 40})}
+	res := w.compare(t)
+	require.Equal(t, []Finding{{Kind: Displaced, Source: 50, Target: 50}}, bare(res.Findings))
+	require.EqualValues(t, 40, res.Count)
+	require.Equal(t, "40 differences: 40 records from source 50 on stand from target 50 on, the map says 60", res.Summary())
+}

@@ -17,7 +17,6 @@ func TestResumedIsTheSame(t *testing.T) {
 		n := rapid.IntRange(1, 800).Draw(rt, "records")
 		w := &world{cfg: small(rt), source: sideOf(contents(n)...), target: sideOf(contents(n)...)}
 		w.source.per, w.target.per = 7, 7
-		w.cfg.Deep = true // the digest does not depend on where batches were cut
 		if rapid.Bool().Draw(rt, "fault") {
 			rapid.SampledFrom(faults()).Draw(rt, "kind").plant(rt, w.target, rapid.IntRange(0, n-1).Draw(rt, "at"))
 		}
@@ -37,7 +36,9 @@ func TestResumedIsTheSame(t *testing.T) {
 		require.NoError(rt, json.Unmarshal(raw, &after))
 		w.q.After = &after
 		again := w.compare(rt)
-		require.Equal(rt, whole.Digest, again.Digest)
+		if w.cfg.Deep { // else it depends on where a batch was cut
+			require.Equal(rt, whole.Digest, again.Digest)
+		}
 		require.Equal(rt, whole.Records, again.Records)
 		require.Equal(rt, whole.Verdict, again.Verdict)
 		require.Equal(rt, whole.Kinds, again.Kinds)
@@ -49,11 +50,13 @@ func TestResumedIsTheSame(t *testing.T) {
 // TestSavesLoseAtMostARange: after every range that is equal there is something
 // to go on from.
 func TestSavesLoseAtMostARange(t *testing.T) {
-	w := &world{source: sideOf(contents(1000)...), target: sideOf(contents(1000)...), q: Request{UpTo: 1000}, cfg: Config{Range: 100}}
+	w := &world{source: sideOf(contents(1000)...), target: sideOf(contents(1000)...), q: Request{UpTo: 1000}, cfg: Config{Range: 100, LookBack: 150}}
 	var at []int64
-	_, err := w.run(t, func(r Result) { at = append(at, r.Verified.Source) })
+	var last Result
+	_, err := w.run(t, func(r Result) { at, last = append(at, r.Verified.Source), r })
 	require.NoError(t, err)
 	require.Equal(t, []int64{100, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1000}, at)
+	require.EqualValues(t, 800, last.LookBack, "so far back is searched for what is repeated, no further")
 }
 
 // TestTheEndIsNotFinal: without a map the target may only be behind; what differs

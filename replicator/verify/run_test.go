@@ -72,6 +72,11 @@ func TestPassedThrough(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 260, results[0].Records)
 	require.EqualValues(t, 250, results[0].Passed, "the last batch is cut by the bound")
+	all[0].After, all[0].UpTo = &results[0], 300
+	results, err = Run(context.Background(), Config{}, all)
+	require.NoError(t, err)
+	require.EqualValues(t, 300, results[0].Records, "the rest of the batch is not its whole")
+	all[0].After = nil
 	results, err = Run(context.Background(), Config{Deep: true}, all)
 	require.NoError(t, err)
 	require.Zero(t, results[0].Passed)
@@ -191,6 +196,31 @@ func TestRetentionOvertakes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Unknown, results[0].Verdict)
 	require.Contains(t, results[0].Problem, "the log starts at 150, 100 comes next")
+}
+
+// TestRetentionOvertakesReading: what retention takes while a partition is read
+// ends a comparison by order, and is the source's own affair by map.
+func TestRetentionOvertakesReading(t *testing.T) {
+	for _, m := range []*offsetmap.Map{nil, mapOf(t, 300, offsetmap.Run{Count: 300})} {
+		_, all := filled(t, 1, 300)
+		all[0].Map = m
+		cfg := Config{Range: 50, FetchBytes: 1000, Save: func(_ int, r Result) error {
+			if r.Verified.Source == 50 {
+				deleteBelow(t, all[0].Source, 250)
+			}
+			return nil
+		}}
+		results, err := Run(context.Background(), cfg, all)
+		require.NoError(t, err)
+		if m == nil {
+			require.Equal(t, Unknown, results[0].Verdict)
+			require.Contains(t, results[0].Problem, "retention has overtaken the comparison: the log starts at 250 now")
+			continue
+		}
+		require.Equal(t, Identical, results[0].Verdict, "%+v", results[0])
+		require.Positive(t, results[0].Explained[SourceExpired])
+		require.EqualValues(t, 300, results[0].Records+results[0].Explained[SourceExpired])
+	}
 }
 
 // TestCreatedAnew: an earlier result of another log is not gone on with.
