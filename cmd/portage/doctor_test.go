@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/portage-kafka/portage/cmd/internal/config"
 	"github.com/portage-kafka/portage/commands/plan"
@@ -157,6 +158,23 @@ func TestMissingRights(t *testing.T) {
 			require.Contains(t, out, "all that is needed is allowed on 9 resources, 1 topics are not there yet and may be created, some are missing on 1")
 		})
 	}
+}
+
+// TestOldBroker: before Kafka 2.3 brokers do not tell what is allowed, which is
+// said and fails nothing.
+func TestOldBroker(t *testing.T) {
+	d := newDesk(t)
+	d.ok("init")
+	old := embedded.ForTest(t, embedded.Options{Source: embedded.Side{Topics: []embedded.Topic{{Name: "orders", Partitions: 1}}, Extra: []kfake.Opt{kfake.MaxVersions(kversion.V2_2_0())}}})
+	d.configure(fmt.Sprintf("  aged: {bootstrap: [%q]}\n", old.Source.Bootstrap()[0]))
+	file := d.write("plan.yaml", "migration: m\nsource: aged\ntargets: [new]\ntopics: [{name: orders}]\ngroups: [billing]\n")
+	found := d.rights(exitDone, "-f", file)
+	for _, resource := range []string{"cluster", "topic orders", "group billing"} {
+		got := found["aged "+resource]
+		require.Equal(t, rightUnknown, got.Result, resource)
+		require.Contains(t, got.Detail, "Kafka 2.3 and later do")
+	}
+	require.Contains(t, d.ok("doctor", "-f", file), "3 cannot be told")
 }
 
 // TestDoctorNeedsAPlanThatIsOne: a file that is none is refused before a cluster is

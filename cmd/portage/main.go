@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/portage-kafka/portage/commands"
 )
 
 func main() {
@@ -25,11 +28,44 @@ func main() {
 
 // finish says why a verb has failed and returns its exit code.
 func (a *app) finish(err error) int {
+	code := exitCode(err)
 	switch {
+	case err == nil, errors.Is(err, errSilent):
+	case a.flags.output == "json":
+		a.printFailure(err, code)
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(a.err, "portage: interrupted; everything was stopped in order")
-	case err != nil && !errors.Is(err, errSilent):
+	default:
 		fmt.Fprintln(a.err, "portage: "+err.Error())
 	}
-	return exitCode(err)
+	return code
+}
+
+// failure is what programs read on standard error when a verb has failed.
+type failure struct {
+	Error    string `json:"error"`
+	ExitCode int    `json:"exit_code"`
+	// Refused are the commands that did not fit, of which there may be several.
+	Refused []*commands.Refused `json:"refused,omitempty"`
+}
+
+func (a *app) printFailure(err error, code int) {
+	e := json.NewEncoder(a.err)
+	e.SetIndent("", "  ")
+	_ = e.Encode(failure{err.Error(), code, refusals(err)}) // nobody is left to be told
+}
+
+// refusals are those in a tree of errors.
+func refusals(err error) (all []*commands.Refused) {
+	switch e := err.(type) {
+	case *commands.Refused:
+		return []*commands.Refused{e}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			all = append(all, refusals(inner)...)
+		}
+	case interface{ Unwrap() error }:
+		return refusals(e.Unwrap())
+	}
+	return all
 }

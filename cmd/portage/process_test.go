@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/portage-kafka/portage/commands"
+	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/testkit/embedded"
 )
 
@@ -144,6 +147,17 @@ func TestFinish(t *testing.T) {
 		require.Equal(t, says, out.String())
 	}
 	var out bytes.Buffer
+	a := newApp(nil, &out)
+	a.flags.output = "json"
+	refused := &commands.Refused{Migration: "m", Type: "StartRequested", Stream: "migration", Reason: "no", Possible: []events.Type{"PauseRequested"}}
+	require.Equal(t, exitRefused, a.finish(errors.Join(fmt.Errorf("first: %w", refused), refused, errors.New("and more"))))
+	one := `{"migration":"m","type":"StartRequested","stream":"migration","reason":"no","possible":["PauseRequested"]}`
+	says, err := json.Marshal("first: " + refused.Error() + "\n" + refused.Error() + "\nand more")
+	require.NoError(t, err)
+	require.JSONEq(t, fmt.Sprintf(`{"error":%s,"exit_code":3,"refused":[%s,%s]}`, says, one, one), out.String())
+	out.Reset()
+	require.Equal(t, exitDone, a.finish(nil))
+	require.Empty(t, out.String())
 	require.Equal(t, exitWaiting, newApp(nil, &out).finish(&codedError{exitWaiting, errSilent}))
 	require.Empty(t, out.String(), "it was said already")
 }
