@@ -112,7 +112,7 @@ func (a *app) verify(ctx context.Context, o comparison, args []string) error {
 	results, err := verify.Run(ctx, cfg, requests)
 	meter.clear()
 	r := reportOf(cfg.Key, topics, results)
-	if err := errors.Join(unlessEnded(ctx, err), a.print(r.table())); err != nil {
+	if err := errors.Join(unlessEnded(ctx, err), memory.close(), a.print(r.table())); err != nil {
 		return err
 	}
 	return r.exit()

@@ -3,11 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/portage-kafka/portage/replicator/verify"
 )
@@ -17,6 +15,9 @@ type memory struct {
 	path  string
 	state *verify.State // nil: nothing was verified before
 	sides [][2]verify.Place
+
+	file  *os.File // open to be appended to
+	spare int      // bytes that may be appended before the file is written anew
 }
 
 // loadMemory reads the file, if there is one.
@@ -25,14 +26,14 @@ func loadMemory(path string) (*memory, error) {
 	if path == "" {
 		return m, nil
 	}
-	raw, err := os.ReadFile(path)
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--state: %w", err)
 	}
-	if m.state, err = verify.ParseState(raw); err != nil {
+	if m.state, err = verify.ParseState(text); err != nil {
 		return nil, usage(fmt.Errorf("--state %s: %w", path, err))
 	}
 	return m, nil
@@ -43,7 +44,7 @@ func (m *memory) key() []byte {
 	if m.state == nil {
 		return nil
 	}
-	return m.state.KeyBytes()
+	return m.state.Key()
 }
 
 // begin lets every partition go on where it was, and returns all requests.
@@ -63,96 +64,59 @@ func (m *memory) begin(key []byte, topics []*pairedTopic) (all []verify.Request,
 	return all, nil
 }
 
-// save takes in the result of a request, and writes the file.
+// save takes in the result of a request, and appends it to the file.
 func (m *memory) save(request int, r verify.Result) error {
 	if m.path == "" {
 		return nil
 	}
-	m.state.Put(m.sides[request][0], m.sides[request][1], r)
-	raw, err := m.state.Encode()
+	line, err := m.state.Put(m.sides[request][0], m.sides[request][1], r)
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(m.path, raw); err != nil {
+	if m.spare -= len(line); m.file == nil || m.spare < 0 {
+		err = m.renew()
+	} else {
+		_, err = m.file.Write(line)
+		err = errors.Join(err, m.file.Sync())
+	}
+	if err != nil {
 		return fmt.Errorf("--state: %w", err)
 	}
 	return nil
 }
 
-// replaceFile writes a file so that a reader finds the former or the present
-// text, whatever happens.
-func replaceFile(path string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+// spareAtLeast keeps small files from being written anew all the time.
+const spareAtLeast = 1 << 20
+
+// renew writes the file anew: a reader finds the former or the present text,
+// whatever happens.
+func (m *memory) renew() (err error) {
+	text, err := m.state.Encode()
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(append(text, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	f, err := os.CreateTemp(filepath.Dir(m.path), "."+filepath.Base(m.path)+".*")
+	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
-}
-
-// meter shows progress on standard error: one line that changes on a terminal,
-// lines now and then with -v, else nothing.
-type meter struct {
-	out      io.Writer
-	terminal bool
-	every    time.Duration // 0: never
-	begun    time.Time
-	last     time.Time
-	written  bool
-}
-
-func newMeter(out io.Writer, verbose bool, now time.Time) *meter {
-	m := &meter{out: out, begun: now, last: now}
-	if f, ok := out.(*os.File); ok {
-		info, err := f.Stat()
-		m.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync()); err == nil {
+		err = os.Rename(f.Name(), m.path)
 	}
-	switch {
-	case m.terminal:
-		m.every = 200 * time.Millisecond
-	case verbose:
-		m.every = 5 * time.Second
+	if err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	return m
+	err = m.close()
+	m.file, m.spare = f, max(spareAtLeast, 2*len(text))
+	return err
 }
 
-// hook is what a comparison calls, nil for nothing to show.
-func (m *meter) hook(now func() time.Time) func(verify.Progress) {
-	if m.every == 0 {
+// close ends the appending.
+func (m *memory) close() error {
+	if m.file == nil {
 		return nil
 	}
-	return func(p verify.Progress) { m.show(p, now()) }
-}
-
-func (m *meter) show(p verify.Progress, now time.Time) {
-	if now.Sub(m.last) < m.every {
-		return
-	}
-	m.last = now
-	line := fmt.Sprintf("verified %d of %d partitions, %.0f %% of the offsets, %d records, %d differences", p.Done, p.Partitions, 100*p.Share(), p.Records, p.Differences)
-	passed := now.Sub(m.begun)
-	if left, ok := p.Left(passed); ok {
-		line += fmt.Sprintf(", %.0f records/s, about %s left", float64(p.Records)/passed.Seconds(), left.Round(time.Second))
-	}
-	if m.terminal {
-		fmt.Fprint(m.out, "\r\x1b[K"+line)
-		m.written = true
-		return
-	}
-	fmt.Fprintln(m.out, line)
-}
-
-// clear takes the line away.
-func (m *meter) clear() {
-	if m.written {
-		fmt.Fprint(m.out, "\r\x1b[K")
-	}
+	err := m.file.Close()
+	m.file = nil
+	return err
 }

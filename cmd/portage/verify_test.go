@@ -155,10 +155,15 @@ func TestVerifyGoesOn(t *testing.T) {
 	require.Equal(t, third.Topics[0].Partitions[0].Findings, fourth.Topics[0].Partitions[0].Findings)
 	require.EqualValues(t, 310, fourth.Topics[0].Partitions[0].Records)
 
+	text, err := os.ReadFile(filepath.Join(d.dir, "state.json"))
+	require.NoError(t, err)
+	d.write("state.json", string(text)+`{"source":{"clu`)
+	require.Equal(t, fourth.Topics, d.verified(exitFailed, args...).Topics, "a line that was not written to its end is left out")
+
 	left, err := filepath.Glob(filepath.Join(d.dir, ".state.json*"))
 	require.NoError(t, err)
 	require.Empty(t, left, "nothing is left beside the file")
-	d.write("state.json", `{"version": 9}`)
+	d.write("state.json", `{"version": 9, "key": ""}`+"\n")
 	out, code := d.portage(args...)
 	require.Equal(t, exitUsage, code, out)
 	require.Contains(t, out, "version 9")
@@ -283,6 +288,42 @@ func deleteBelow(t *testing.T, c *embedded.Cluster, topic string, partition int3
 	res, err := kadm.NewClient(k).DeleteRecords(t.Context(), at)
 	require.NoError(t, err)
 	require.NoError(t, res.Error())
+}
+
+// TestMemory: the file is written whole first, then appended to, and written anew
+// before it has grown much beyond what it says.
+func TestMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	m, err := loadMemory(path)
+	require.NoError(t, err)
+	requests, err := m.begin(make([]byte, 32), []*pairedTopic{{requests: make([]verify.Request, 2)}})
+	require.NoError(t, err)
+	require.Len(t, requests, 2)
+	var sizes []int64
+	for i := range 3 {
+		require.NoError(t, m.save(1, verify.Result{Partition: 1, Records: int64(i)}))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		sizes = append(sizes, info.Size())
+	}
+	require.Greater(t, sizes[1], sizes[0])
+	require.Greater(t, sizes[2], sizes[1])
+	m.spare = 0
+	require.NoError(t, m.save(1, verify.Result{Partition: 1, Records: 7}))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, sizes[0], info.Size())
+	require.NoError(t, m.close())
+	again, err := loadMemory(path)
+	require.NoError(t, err)
+	r, err := again.state.Find(verify.Place{}, verify.Place{}, 1)
+	require.NoError(t, err)
+	require.EqualValues(t, 7, r.Records)
+
+	nowhere := &memory{path: filepath.Join(path, "no-folder", "x"), state: again.state, sides: m.sides}
+	require.ErrorContains(t, nowhere.save(1, verify.Result{}), "--state: ")
+	_, err = loadMemory(filepath.Dir(path))
+	require.ErrorContains(t, err, "--state: ")
 }
 
 // TestMeter: a line that changes on a terminal, lines with -v, else nothing; not

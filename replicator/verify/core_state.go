@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 )
 
 // Place is a topic on a cluster: what a state remembers of a side.
@@ -17,70 +16,143 @@ type Place struct {
 	TopicID string `json:"topic_id"`
 }
 
-// State is what a later comparison goes on from: written as JSON, so that people
-// can read it. Version 1.
+// State is what later comparisons go on from: the last result of every partition,
+// and the key of the digests. Its text is JSON, one value in a line:
+//
+//	{"version":1,"key":"…"}
+//	{"source":{…},"target":{…},"result":{…}}   of a partition the last line counts
+//
+// so that a file of it can be appended to; a last line that was not written to
+// its end is left out.
 type State struct {
-	Version int `json:"version"`
-	// Key keys the digests of all comparisons, in hex.
-	Key     string  `json:"key"`
-	Entries []Entry `json:"partitions"`
+	key     []byte
+	entries []entry
+	at      map[address]int
 }
 
-// Entry is the result of one partition, by its sides.
-type Entry struct {
+// head is the first line.
+type head struct {
+	Version int    `json:"version"`
+	Key     string `json:"key"`
+}
+
+// entry is a line of a partition.
+type entry struct {
 	Source Place  `json:"source"`
 	Target Place  `json:"target"`
 	Result Result `json:"result"`
+}
+
+// address names a partition, whatever the ids of its topics.
+type address struct {
+	sourceCluster, source, targetCluster, target string
+	partition                                    int32
+}
+
+func addressOf(source, target Place, partition int32) address {
+	return address{source.Cluster, source.Topic, target.Cluster, target.Topic, partition}
 }
 
 // stateVersion is the version that this package reads and writes.
 const stateVersion = 1
 
 // NewState is a state with nothing in it.
-func NewState(key []byte) *State {
-	return &State{Version: stateVersion, Key: hex.EncodeToString(key), Entries: []Entry{}}
-}
+func NewState(key []byte) *State { return &State{key: key, at: make(map[address]int)} }
 
-// ParseState reads what Encode wrote. Another version and impossible values are
-// refused.
-func ParseState(b []byte) (*State, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	var s State
-	if err := d.Decode(&s); err != nil {
-		return nil, fmt.Errorf("state of a verification: %w", err)
-	}
-	if s.Version != stateVersion {
-		return nil, fmt.Errorf("state of a verification: version %d, this release reads %d: begin anew with another file", s.Version, stateVersion)
-	}
-	if key, err := hex.DecodeString(s.Key); err != nil || len(key) != keyBytes {
-		return nil, fmt.Errorf("state of a verification: key %q: want %d bytes in hex", s.Key, keyBytes)
-	}
-	for i, e := range s.Entries {
-		if r := e.Result; r.Verified.Source < r.From.Source || r.Verified.Target < r.From.Target || r.From.Source < 0 || r.From.Target < 0 || r.Records < 0 || r.Count < 0 {
-			return nil, fmt.Errorf("state of a verification: partitions[%d]: from %v, verified %v, %d records, %d differences cannot be", i, r.From, r.Verified, r.Records, r.Count)
+// ParseState reads a state. Another version and impossible values are refused.
+func ParseState(text []byte) (*State, error) {
+	s := NewState(nil)
+	for n := 1; ; n++ {
+		line, rest, whole := bytes.Cut(text, []byte("\n"))
+		if !whole {
+			break
 		}
+		if err := s.parse(line); err != nil {
+			return nil, fmt.Errorf("state of a verification: line %d: %w", n, err)
+		}
+		text = rest
 	}
-	return &s, nil
+	if s.key == nil {
+		return nil, fmt.Errorf("state of a verification: %d bytes hold no whole line", len(text))
+	}
+	return s, nil
 }
 
-// Encode writes a state.
-func (s *State) Encode() ([]byte, error) { return json.MarshalIndent(s, "", " ") }
-
-// KeyBytes is the key, for Config.Key.
-func (s *State) KeyBytes() []byte {
-	key, _ := hex.DecodeString(s.Key) // checked when it was read
-	return key
+func (s *State) parse(line []byte) (err error) {
+	if s.key == nil {
+		s.key, err = parseHead(line)
+		return err
+	}
+	var e entry
+	if err := strictly(line, &e); err != nil {
+		return err
+	}
+	r := &e.Result
+	if r.Verified.Source < r.From.Source || r.Verified.Target < r.From.Target || r.From.Source < 0 || r.From.Target < 0 || r.Records < 0 || r.Count < 0 {
+		return fmt.Errorf("from %v, verified %v, %d records, %d differences cannot be", r.From, r.Verified, r.Records, r.Count)
+	}
+	s.put(e)
+	return nil
 }
+
+func parseHead(line []byte) ([]byte, error) {
+	var h head
+	if err := strictly(line, &h); err != nil {
+		return nil, err
+	}
+	if h.Version != stateVersion {
+		return nil, fmt.Errorf("version %d, this release reads %d: begin anew with another file", h.Version, stateVersion)
+	}
+	key, err := hex.DecodeString(h.Key)
+	if err != nil || len(key) != keyBytes {
+		return nil, fmt.Errorf("key %q: want %d bytes in hex", h.Key, keyBytes)
+	}
+	return key, nil
+}
+
+// strictly reads one JSON value without unknown fields.
+func strictly(line []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return fmt.Errorf("more than one value")
+	}
+	return nil
+}
+
+// Encode writes a whole state.
+func (s *State) Encode() ([]byte, error) {
+	text, err := line(head{Version: stateVersion, Key: hex.EncodeToString(s.key)})
+	for _, e := range s.entries {
+		if err != nil {
+			return nil, err
+		}
+		var l []byte
+		l, err = line(e)
+		text = append(text, l...)
+	}
+	return text, err
+}
+
+func line(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return append(b, '\n'), err
+}
+
+// Key is the key of the digests, for Config.Key.
+func (s *State) Key() []byte { return s.key }
 
 // Find returns the result to go on from, nil for none. A topic that was created
 // again since is an error.
 func (s *State) Find(source, target Place, partition int32) (*Result, error) {
-	i := s.index(source, target, partition)
-	if i < 0 {
+	i, ok := s.at[addressOf(source, target, partition)]
+	if !ok {
 		return nil, nil
 	}
-	e := &s.Entries[i]
+	e := &s.entries[i]
 	for _, was := range []struct{ then, now Place }{{e.Source, source}, {e.Target, target}} {
 		if was.then.TopicID != was.now.TopicID {
 			return nil, fmt.Errorf("topic %s was created anew since it was compared (its id was %s, is %s): begin anew with another state", was.now.Topic, was.then.TopicID, was.now.TopicID)
@@ -90,21 +162,20 @@ func (s *State) Find(source, target Place, partition int32) (*Result, error) {
 	return &r, nil
 }
 
-// Put takes a result in.
-func (s *State) Put(source, target Place, r Result) {
-	e := Entry{Source: source, Target: target, Result: r}
-	if i := s.index(source, target, r.Partition); i >= 0 {
-		s.Entries[i] = e
+// Put takes a result in and returns the line to be appended to a file of the
+// state.
+func (s *State) Put(source, target Place, r Result) ([]byte, error) {
+	e := entry{Source: source, Target: target, Result: r}
+	s.put(e)
+	return line(e)
+}
+
+func (s *State) put(e entry) {
+	a := addressOf(e.Source, e.Target, e.Result.Partition)
+	if i, ok := s.at[a]; ok {
+		s.entries[i] = e
 		return
 	}
-	s.Entries = append(s.Entries, e)
+	s.at[a] = len(s.entries)
+	s.entries = append(s.entries, e)
 }
-
-func (s *State) index(source, target Place, partition int32) int {
-	return slices.IndexFunc(s.Entries, func(e Entry) bool {
-		return e.Result.Partition == partition && e.Source.named(source) && e.Target.named(target)
-	})
-}
-
-// named says whether two places have the same name, whatever the topic's id.
-func (p Place) named(o Place) bool { return p.Cluster == o.Cluster && p.Topic == o.Topic }
