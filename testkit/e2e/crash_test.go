@@ -140,6 +140,8 @@ func crashMigration(b *bench, crashes func(events.Type) bool) {
 		{event: "TargetCreated", on: events.OfTopic},
 		{event: "GuardHeld", on: events.OfGroup},
 		{event: "CopySynced", on: events.OfTopic, act: func() { b.work("work-0") }}, // without a worker it cannot come earlier
+		{event: "TargetDeleted", on: events.OfTopic, act: func() { b.do("recopy", "m", "calls", "--reason", "once more") }},
+		{event: "CopySynced", on: events.OfTopic},
 		{event: "SwitchRequested", on: events.OfGroup, act: func() { // nobody is there to prepare
 			first[0].stop()
 			first[1].stop()
@@ -229,6 +231,6 @@ func TestCrashes(t *testing.T) {
 	b := embeddedBench(t)
 	b.init()
 	crashMigration(b, func(e events.Type) bool {
-		return slices.Contains([]events.Type{"TargetCreated", "DrainProven", "SwitchCommitted", "TopicFinished"}, e)
+		return slices.Contains([]events.Type{"TargetCreated", "TargetDeleted", "DrainProven", "SwitchCommitted", "TopicFinished"}, e)
 	})
 }

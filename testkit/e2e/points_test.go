@@ -14,7 +14,7 @@ import (
 // an aborted switch, and then a cancelled one, append them for the first time.
 func crashPoints() []events.Type {
 	return []events.Type{
-		"CopyStarted", "TargetCreated", "GuardHeld", "CopySynced", // the topics
+		"CopyStarted", "TargetCreated", "GuardHeld", "CopySynced", "TargetDeleted", // the topics, one of which is copied anew
 		"SwitchRequested", "AbortRequested", "GuardReleased", // a switch that finds a stranger
 		"HoldOrdered", "DrainProven", "CutTaken", "SwitchCommitted", "SwitchCompleted", // the readers
 		"WritersRolling", "ProducerLeft", "SourceQuiet", "StrayWrite", // the writers
@@ -29,7 +29,6 @@ func unreached() map[events.Type]string {
 		"Checkpoint":      "every thousandth event: audits have it, no state depends on it",
 		"CopyStopped":     "a finding of the workers: the source has lost or changed what is to be copied",
 		"PartitionsAdded": "a finding of the workers: the source's owner has added partitions",
-		"TargetDeleted":   "a copy that a person lets begin anew",
 		"CopyFailed":      "an effect that cannot be done: a person has to act first",
 	}
 }
