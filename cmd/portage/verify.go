@@ -98,7 +98,7 @@ func (a *app) verify(ctx context.Context, o comparison, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg := verify.Config{Key: memory.key(), Deep: o.deep, Parallel: o.parallel, Findings: o.list, Log: a.log}
+	cfg := verify.Config{Key: memory.key(), Deep: o.deep, Parallel: o.parallel, Findings: o.list}
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,8 +68,7 @@ func (d *desk) serve() {
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() {
-		var out bytes.Buffer
-		a := newApp(&out, &out)
+		a := newApp(io.Discard, io.Discard)
 		defer a.close()
 		cmd := root(a)
 		cmd.SetArgs([]string{"--config", filepath.Join(d.dir, "portage.yaml"), "serve"})

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 // Config says how to compare. The zero value is usable: Validate fills in the
@@ -56,8 +54,6 @@ type Config struct {
 	Save func(request int, r Result) error
 	// Progress is called after every range, by one goroutine at a time.
 	Progress func(Progress)
-	// Log receives what happens; the zero value discards it.
-	Log zerolog.Logger
 }
 
 // keyBytes is the length of a key.
