@@ -22,16 +22,14 @@ func secured(t *testing.T) *kfake.Cluster {
 		kfake.Superuser(auth.Plain, "plain", "plain-pw"), kfake.Superuser(auth.Scram256, "scram", "scram-pw"), kfake.Superuser(auth.Scram512, "scram5", "scram5-pw"))
 }
 
-// refused opens a cluster and returns the error, which must come soon.
+// refused opens a cluster and returns the error.
 func refused(t *testing.T, cfg cluster.Config) error {
 	t.Helper()
-	begin := time.Now()
 	c, err := cluster.Open(within(t), "a", cfg)
 	if err == nil {
 		require.NoError(t, c.Close())
 	}
 	require.Error(t, err)
-	require.Less(t, time.Since(begin), 6*time.Second)
 	require.ErrorContains(t, err, `cluster "a": broker 127.0.0.1:`)
 	return err
 }
