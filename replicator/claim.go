@@ -41,6 +41,9 @@ func (w *Worker) publishClaims(ctx context.Context, all []claimRequest) {
 // awaitLease waits for a lease, which follows an assignment at once: not as many
 // attempts shall fail as there are partitions.
 func (w *Worker) awaitLease(ctx context.Context) {
+	if w.cfg.Instance != "" {
+		wait(ctx, w.cfg.Grace-w.now())
+	}
 	for end := w.now() + w.cfg.Session; w.lease() <= w.now() && w.now() < end && ctx.Err() == nil; {
 		wait(ctx, leaseRetry)
 	}

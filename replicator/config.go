@@ -33,9 +33,21 @@ type Config struct {
 	// Group is the consumer group in which workers share the partitions, on the
 	// control cluster. Default "portage-workers".
 	Group string
+	// Instance makes the worker a static member of the group (group.instance.id):
+	// a process that takes the place of a dead one has its partitions after Grace
+	// instead of Session. Two living processes must never have the same, and a
+	// process may take one only if its predecessor is known to be dead, for
+	// example by a lock on a file of the host, which the system gives back when a
+	// process ends. Empty: the worker is a member under a new id each time.
+	Instance string
+	// Grace is how long after its start a static member claims nothing: the last
+	// requests of its predecessor may still be on their way. Default 2s.
+	Grace time.Duration
 	// Heartbeat, Session and Rebalance are the group's times (see package
 	// cluster/group). A worker sends only within Session of its last answered
-	// heartbeat. Defaults 1s, 10s, 30s.
+	// heartbeat, and its partitions are taken over when Session has passed after
+	// its death. Where brokers do not allow such a short one, it is doubled.
+	// Defaults 1s, 6s (the shortest that brokers allow by default), 30s.
 	Heartbeat, Session, Rebalance time.Duration
 
 	// FetchWait is how long a source broker may hold an empty fetch. Default 250ms.
@@ -141,7 +153,8 @@ func (c *Config) validateDurations() error {
 		value time.Duration
 	}{
 		{"Heartbeat", &c.Heartbeat, time.Second},
-		{"Session", &c.Session, 10 * time.Second},
+		{"Session", &c.Session, 6 * time.Second},
+		{"Grace", &c.Grace, 2 * time.Second},
 		{"Rebalance", &c.Rebalance, 30 * time.Second},
 		{"FetchWait", &c.FetchWait, 250 * time.Millisecond},
 		{"ProduceTimeout", &c.ProduceTimeout, 30 * time.Second},

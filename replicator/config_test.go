@@ -21,7 +21,7 @@ func TestConfigHasDefaults(t *testing.T) {
 	require.NoError(t, c.Validate())
 	require.Equal(t, "portage-workers", c.Group)
 	require.Equal(t, 100*time.Millisecond, c.PublishEvery)
-	require.Equal(t, 10*time.Second, c.Session)
+	require.Equal(t, 6*time.Second, c.Session)
 	require.Equal(t, 1000, c.BlockRuns)
 	require.Len(t, c.Nonce(), 16)
 	require.NotEqual(t, c.Nonce(), c.Nonce())

@@ -34,6 +34,7 @@
 //	distance.go   how large batches are made for a far target
 //	publish.go    map blocks to portage.offsets
 //	share.go      the group: who copies what
+//	balance.go    even counts, then even bytes per second (rates.go), little moves
 //	verify/       both sides compared, for any two topics
 //
 // # The life of a partition
@@ -66,6 +67,15 @@
 // Rechecking: after anything but a clear answer nothing is sent before the log
 // was read. What had landed is booked; what had not is sent again byte for byte
 // under the same sequence numbers, so a late copy is dropped by the broker.
+//
+// # Workers come and go
+//
+// Partitions stay with their workers; one that joins gets its part of every topic
+// and of the bytes. One that leaves (Stop) publishes what it has done and is
+// replaced at once; one that dies is when its session has ended, or, as a static
+// member ([Config.Instance]), when it is started again. One that was frozen finds
+// its lease ended: it sends and reports nothing, and begins anew with whatever the
+// group gives it.
 //
 // # What stops a partition
 //

@@ -22,7 +22,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		fmt.Fprintln(os.Stderr, runChild(text))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // env is a source and a target cluster; the target is the control cluster, too.
 type env struct {

@@ -90,7 +90,7 @@ func TestFailedTasksArePaused(t *testing.T) {
 	p.finished(errors.New("in vain"))
 	require.False(t, begin())
 	require.NotNil(t, p.timer, "it will be looked at again")
-	p.renew()
+	p.renew(false)
 	require.True(t, begin())
 	require.Nil(t, p.timer)
 	p.finished(nil)
@@ -134,4 +134,21 @@ func TestPartitionsStartTogether(t *testing.T) {
 	require.Less(t, asked.Load(), int64(300), "requests for 200 partitions; one by one they would be 600")
 	e.copied(orders[0])
 	e.same(orders[0])
+}
+
+// TestNobodyStopsWithoutALease: an owner that was frozen must not report what it
+// believes about the target: another may have it by now. Given the partition
+// again, it begins anew.
+func TestNobodyStopsWithoutALease(t *testing.T) {
+	w := idleWorker(t, nil)
+	p, _ := attached(t, w, idleLink(w), "a", 0, nil, nil)
+	p.core.halt(CodeDiverged, 1, 2, "because")
+	task, _ := p.next()
+	require.ErrorIs(t, task.run(context.Background()), errNoLease)
+	p.finished(errNoLease)
+	p.renew(true)
+	task, _ = p.next()
+	require.NotNil(t, task.hand)
+	require.Equal(t, claiming, p.core.phase)
+	require.False(t, p.core.paused)
 }

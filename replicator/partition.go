@@ -61,6 +61,7 @@ type partition struct {
 	verified   string
 	reported   events.Progress
 	reportedAt time.Duration
+	meter      meter
 
 	// What follows belongs to the keepers. poked is guarded by their lock; busy is
 	// true while a task is under way, alone when the next survey is not for many;
@@ -125,11 +126,16 @@ func (p *partition) begin() {
 }
 
 // renew says that the group has given the partition again: what could not be
-// done in between is tried at once.
-func (p *partition) renew() {
+// done in between is tried at once. If another may have had it meanwhile, the
+// core begins anew: what it believes about the target is out of date.
+func (p *partition) renew(another bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.notBefore = 0
+	if another {
+		p.again, p.core.paused = true, true
+		p.detachLocked()
+	}
 	p.poke()
 }
 

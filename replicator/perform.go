@@ -152,8 +152,12 @@ func (p *partition) doEpoch(ctx context.Context, epoch int32, life int) error {
 	return nil
 }
 
-// doReport appends the stop to the log.
+// doReport appends the stop to the log, inside the lease only: an owner whose
+// lease has ended takes the next owner's batches for a fault.
 func (p *partition) doReport(ctx context.Context, life int) error {
+	if p.w.lease() <= p.w.now() {
+		return errNoLease
+	}
 	p.mu.Lock()
 	j, s := p.job, *p.core.stop
 	p.mu.Unlock()

@@ -98,6 +98,7 @@ func (p *partition) progress() (events.Progress, bool) {
 	}
 	r := events.Progress{Worker: p.w.cfg.Name, Watermark: c.watermark(), HighWatermark: c.highWatermark, Records: c.records, Bytes: c.bytes}
 	now := p.w.now()
+	p.meter.measure(c.bytes, now)
 	moved := r != p.reported
 	if !moved && now-p.reportedAt < repeatProgress/2 {
 		return events.Progress{}, false

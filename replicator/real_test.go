@@ -131,3 +131,13 @@ func TestRealForeignWriter(t *testing.T) {
 	got := awaitEvent(e, func(_ events.Event, b events.CopyStopped) bool { return true })
 	require.Equal(t, CodeForeignWriter, got.Code, got.Reason)
 }
+
+func TestRealFrozenWorkers(t *testing.T) {
+	e, _ := onKafka(t)
+	frozen(t, e)
+}
+
+func TestRealRestart(t *testing.T) {
+	e, _ := onKafka(t)
+	restarted(t, e)
+}

@@ -24,10 +24,27 @@ func (w *Worker) work(ctx context.Context) error {
 	if err := w.awaitDirectives(ctx); err != nil {
 		return err
 	}
-	if w.stopped() {
-		return nil
+	for session := w.cfg.Session; !w.stopped(); session *= 2 {
+		err := w.join(ctx, session)
+		var refused *group.CodeError
+		if !errors.As(err, &refused) || refused.Code != codeSession || session >= longestSession {
+			return err
+		}
+		w.cfg.Log.Warn().Err(err).Dur("session", session).Msg("the brokers want a longer session")
 	}
-	m, err := group.Join(w.cfg.Control, w.groupConfig())
+	return nil
+}
+
+// codeSession is INVALID_SESSION_TIMEOUT: the brokers' group.min.session.timeout.ms
+// is longer. Sessions are tried up to longestSession.
+const (
+	codeSession    = 26
+	longestSession = time.Minute
+)
+
+// join works as a member of the group.
+func (w *Worker) join(ctx context.Context, session time.Duration) error {
+	m, err := group.Join(w.cfg.Control, w.groupConfig(session))
 	if err != nil {
 		return fmt.Errorf("join the workers' group: %w", err)
 	}
@@ -60,16 +77,48 @@ func (w *Worker) awaitDirectives(ctx context.Context) error {
 	}
 }
 
-func (w *Worker) groupConfig() group.Config {
+func (w *Worker) groupConfig(session time.Duration) group.Config {
+	known := map[string]float64{} // the member's own goroutine calls the assignor
 	return group.Config{
-		Group: w.cfg.Group, Offer: w.offer(""), Heartbeat: w.cfg.Heartbeat, Session: w.cfg.Session, Rebalance: w.cfg.Rebalance,
-		Log:       w.cfg.Log,
+		Group: w.cfg.Group, InstanceID: w.cfg.Instance, Offer: w.offer(),
+		Heartbeat: w.cfg.Heartbeat, Session: session, Rebalance: w.cfg.Rebalance, Log: w.cfg.Log,
 		Inventory: func(context.Context, []string) (group.Inventory, error) { return w.inventory(), nil },
+		Assignors: map[string]group.Assign{group.ProtocolUnits: func(inv group.Inventory, peers []group.Peer) map[string]group.Assignment {
+			return assign(inv, peers, known)
+		}},
 	}
 }
 
-func (w *Worker) offer(stamp string) group.Offer {
+// offer is what the worker brings to a join: never the same twice, and with the
+// rates of what it has.
+func (w *Worker) offer() group.Offer {
+	rates := make([]float64, len(w.assigned))
+	for i, name := range w.assigned {
+		if p := w.named(name); p != nil {
+			rates[i] = p.rate()
+		}
+	}
+	stamp := strconv.FormatInt(int64(w.now()), 10) + encodeRates(rates)
 	return group.Workers(group.Identity{Kind: group.KindWorker, Incarnation: w.cfg.Name, Host: w.cfg.Host, Stamp: stamp})
+}
+
+// named is the partition of a unit, nil if the worker does not have it.
+func (w *Worker) named(name string) *partition {
+	k, err := events.ParseCopyKey(name)
+	if err != nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.owned[k]
+}
+
+// rate is about how many bytes per second are copied of the partition.
+func (p *partition) rate() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.meter.measure(p.core.bytes, p.w.now())
+	return p.meter.rate
 }
 
 // inventory is what there is to share; the group's leader is asked for it.
@@ -112,21 +161,48 @@ func (w *Worker) conduct(ctx context.Context, m *group.Member) error {
 func (w *Worker) happened(ctx context.Context, m *group.Member, e group.Event) error {
 	switch e := e.(type) {
 	case group.Assigned:
-		w.assign(ctx, e.Assignment.Units)
+		w.assigned = e.Assignment.Units
+		w.assign(ctx, w.assigned)
 		w.holding.Store(false)
+		w.settle(ctx, m)
 		w.reorder(ctx, m)
 	case group.RebalanceNeeded:
-		w.hold(ctx, e.Deadline)
-		m.Ready(e.Generation)
+		return w.rejoin(ctx, m, e.Deadline)
 	case group.Lost:
-		w.hold(ctx, e.Deadline)
-		m.Ready(e.Generation)
+		if e.Final {
+			return fmt.Errorf("another process has the group.instance.id %q: %w", w.cfg.Instance, e.Why)
+		}
+		w.lost = true
+		return w.rejoin(ctx, m, e.Deadline)
 	case group.Refused:
 		if !e.Member {
 			return fmt.Errorf("%w: %w", errRefused, e.Why)
 		}
 	}
 	return nil
+}
+
+// rejoin lets go of what was promised in the former generation and joins the
+// next one.
+func (w *Worker) rejoin(ctx context.Context, m *group.Member, deadline time.Time) error {
+	w.hold(ctx, deadline)
+	if err := m.Rejoin(w.offer()); err != nil {
+		return fmt.Errorf("rejoin the workers' group: %w", err)
+	}
+	return nil
+}
+
+// settle has a static member share once more after its first assignment: it may
+// have taken the place of a leader without the group having noticed, and then
+// nobody leads.
+func (w *Worker) settle(ctx context.Context, m *group.Member) {
+	if w.cfg.Instance == "" || w.settled {
+		return
+	}
+	w.settled = true
+	if err := w.rejoin(ctx, m, time.Now().Add(w.cfg.Rebalance)); err != nil {
+		w.cfg.Log.Error().Err(err).Msg("settling in the workers' group failed")
+	}
 }
 
 // reorder gives the partitions their orders, and lets the leader rejoin when
@@ -150,9 +226,8 @@ func (w *Worker) reorder(ctx context.Context, m *group.Member) {
 		return
 	}
 	w.rejoined = w.now()
-	w.hold(ctx, time.Now().Add(w.cfg.Rebalance))
-	if err := m.Rejoin(w.offer(strconv.FormatInt(int64(w.now()), 10))); err != nil { // impossible: it is the same offer but for the stamp
-		w.cfg.Log.Error().Err(err).Msg("rejoining the workers' group failed")
+	if err := w.rejoin(ctx, m, time.Now().Add(w.cfg.Rebalance)); err != nil { // impossible: it is the same offer but for the stamp
+		w.cfg.Log.Error().Err(err).Msg("sharing anew failed")
 	}
 }
 
@@ -175,8 +250,9 @@ func (w *Worker) assign(ctx context.Context, units []string) {
 	}
 	w.drop(gone)
 	for _, p := range w.partitions() {
-		p.renew()
+		p.renew(w.lost)
 	}
+	w.lost = false
 	w.mu.Lock()
 	for k := range mine {
 		if w.owned[k] == nil {

@@ -75,7 +75,7 @@ func TestStreamCollects(t *testing.T) {
 
 	res := &wire.ProduceResult{Partitions: []wire.ProducedPartition{
 		{Topic: "a-copy", Partition: 1, Base: 0},
-		{Topic: "a-copy", Partition: 2, Code: 87, Records: []wire.RecordError{{Index: 1, Message: "no key"}}},
+		{Topic: "a-copy", Partition: 2, Code: 42, Records: []wire.RecordError{{Index: 1, Message: "no key"}}},
 	}}
 	s.hand(got, res, nil)
 	by := map[int32]*core{}

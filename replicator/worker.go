@@ -49,10 +49,15 @@ type Worker struct {
 	member   *group.Member
 	surveys  map[string]*bulk[surveyRequest] // by pair of clusters
 
-	// later and rejoined are the conductor's: when to look again whether there
-	// is something else to share, and when it last asked for a rebalance.
+	// What follows is the conductor's: when to look again whether there is
+	// something else to share, when it last asked for a rebalance, what the group
+	// has assigned last, whether the membership was lost since, and whether a
+	// static member has settled in.
 	later    *time.Timer
 	rejoined time.Duration
+	assigned []string
+	lost     bool
+	settled  bool
 
 	holding atomic.Bool // the group rebalances: nothing is sent
 }
