@@ -88,8 +88,9 @@ func (w *mapped) spoil(rt *rapid.T, source, target int64) {
 	}
 }
 
-// dumb finds the differences by looking every offset up.
-func (w *mapped) dumb() (out []Finding) {
+// dumb finds the differences, and what is none, by looking every offset up.
+func (w *mapped) dumb() (out []Finding, explained map[Reason]int64) {
+	explained = map[Reason]int64{}
 	image, origin := map[int64]int64{}, map[int64]int64{}
 	for _, r := range w.m.Runs() {
 		for i := range r.Count {
@@ -104,9 +105,11 @@ func (w *mapped) dumb() (out []Finding) {
 		switch {
 		case !has:
 		case !known || !there || t >= until:
-			if !w.q.lost(s) {
-				out = append(out, Finding{Kind: Loss, Source: s, Target: -1})
+			if w.q.lost(s) {
+				explained[GivenUp]++
+				continue
 			}
+			out = append(out, Finding{Kind: Loss, Source: s, Target: -1})
 		case string(sr.Value) != string(tr.Value):
 			out = append(out, Finding{Kind: Corrupted, Source: s, Target: t, Fields: []string{fieldValue}})
 		}
@@ -116,13 +119,20 @@ func (w *mapped) dumb() (out []Finding) {
 		_, there := w.target[t]
 		_, left := w.source[s]
 		switch {
-		case there && !known && !w.q.Shared:
+		case !there || known && left && s >= start:
+		case !known && w.q.Shared:
+			explained[Native]++
+		case !known:
 			out = append(out, Finding{Kind: Extra, Source: -1, Target: t})
-		case there && known && !left && !w.q.Compacted && s >= start:
+		case s < start:
+			explained[SourceExpired]++
+		case w.q.Compacted:
+			explained[SourceCompacted]++
+		default:
 			out = append(out, Finding{Kind: Vanished, Source: s, Target: t})
 		}
 	}
-	return out
+	return out, explained
 }
 
 // TestByMapAgainstLookingUp: with a map, what differs is what is found by looking
@@ -131,7 +141,9 @@ func TestByMapAgainstLookingUp(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := drawMapped(rt)
 		res := w.compare(rt)
-		require.ElementsMatch(rt, w.dumb(), bare(res.Findings))
+		findings, explained := w.dumb()
+		require.ElementsMatch(rt, findings, bare(res.Findings))
+		require.Equal(rt, explained, res.Explained)
 		require.EqualValues(rt, len(res.Findings), res.Count)
 		require.EqualValues(rt, w.q.UpTo, res.Verified.Source)
 	})

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
@@ -25,7 +26,11 @@ type unpacker struct {
 	lz4  *lz4.Reader
 	zstd *zstd.Decoder
 	buf  bytes.Buffer
+	most int64 // bytes of a block; 0: maxRecords
 }
+
+// keptBytes is the largest memory that is kept for the next block.
+const keptBytes = 16 << 20
 
 // unpack returns the records block of a batch.
 func (u *unpacker) unpack(codec int16, b []byte) ([]byte, error) {
@@ -79,10 +84,13 @@ func (u *unpacker) close() {
 }
 
 func (u *unpacker) readAll(r io.Reader) ([]byte, error) {
-	u.buf.Reset()
-	_, err := io.Copy(&u.buf, io.LimitReader(r, maxRecords+1))
-	if err == nil && u.buf.Len() > maxRecords {
-		err = fmt.Errorf("decompresses to more than %d bytes", maxRecords)
+	if u.buf.Reset(); u.buf.Cap() > keptBytes {
+		u.buf = bytes.Buffer{}
+	}
+	most := cmp.Or(u.most, maxRecords)
+	n, err := io.Copy(&u.buf, io.LimitReader(r, most+1))
+	if err == nil && n > most {
+		err = fmt.Errorf("decompresses to more than %d bytes", most)
 	}
 	return u.buf.Bytes(), err
 }
