@@ -39,7 +39,11 @@ func (d *demo) startClusters(ctx context.Context) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	return pair{source: sideAt(sourceName, p.Source.Bootstrap()), target: sideAt(targetName, p.Target.Bootstrap()), stop: p.Stop}, nil
+	return embeddedPair(p), nil
+}
+
+func embeddedPair(p *embedded.Pair) pair {
+	return pair{source: sideAt(sourceName, p.Source.Bootstrap()), target: sideAt(targetName, p.Target.Bootstrap()), stop: p.Stop}
 }
 
 // startReal fetches Apache Kafka where it is not there yet, and starts one

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,51 +11,12 @@ import (
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cmd/internal/operator"
 	"github.com/portage-kafka/portage/cmd/internal/service"
+	"github.com/portage-kafka/portage/commands"
 	"github.com/portage-kafka/portage/commands/plan"
 	"github.com/portage-kafka/portage/events"
-	"github.com/portage-kafka/portage/events/log"
 	"github.com/portage-kafka/portage/fsm"
 	"github.com/portage-kafka/portage/projector"
-	"github.com/portage-kafka/portage/testkit/oracle"
 )
-
-// desk is the person who runs the migration: connections, and a fold of the log.
-type desk struct {
-	*operator.Operator
-	clusters map[string]*cluster.Client
-}
-
-func (d *demo) newDesk(ctx context.Context) (o *desk, err error) {
-	o = &desk{clusters: make(map[string]*cluster.Client)}
-	for name, cfg := range d.configs() {
-		if o.clusters[name], err = cluster.Open(ctx, name, cfg); err != nil {
-			return o, err
-		}
-	}
-	if _, err := log.Init(ctx, o.clusters[targetName], log.InitOptions{}); err != nil {
-		return o, err
-	}
-	o.Operator, err = operator.New(operator.Options{Control: o.clusters[targetName], Name: "demo", Logger: d.Logger})
-	return o, err
-}
-
-func (o *desk) close() {
-	if o.Operator != nil {
-		_ = o.Close()
-	}
-	for _, c := range o.clusters {
-		if c != nil {
-			_ = c.Close()
-		}
-	}
-}
-
-func (o *desk) client(_ context.Context, name string) (*cluster.Client, error) {
-	if c := o.clusters[name]; c != nil {
-		return c, nil
-	}
-	return nil, fmt.Errorf("the demo has no cluster %q", name)
-}
 
 // story runs the migration from the plan to the audit, with live clients around it.
 func (d *demo) story(ctx context.Context) (err error) {
@@ -270,152 +230,41 @@ const patience = 2 * time.Minute
 func (d *demo) watch(ctx context.Context, o *desk, done func(*projector.View) bool, what string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := o.Until(ctx, migration, done); err != nil {
+	var failed error
+	err := o.Until(ctx, migration, func(v *projector.View) bool {
+		failed = d.insist(ctx, o, v)
+		return failed != nil || done(v)
+	})
+	if err := errors.Join(err, failed); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
 
-// narrated tells every change of a phase as it happens, while do does its work,
-// and to the last one.
-func (d *demo) narrated(ctx context.Context, o *desk, do func() error) error {
-	watched, stop := context.WithCancel(ctx)
-	told := make(chan int64, 1)
-	go func() { told <- d.narrate(watched, o) }()
-	err := do()
-	stop()
-	d.tellFrom(o, <-told)
-	return err
-}
-
-// narrate returns what is to be told next when ctx is done.
-func (d *demo) narrate(ctx context.Context, o *desk) (next int64) {
-	for {
-		next = d.tellFrom(o, next)
-		select {
-		case <-o.Store().Changed(next - 1):
-		case <-ctx.Done():
-			return next
+// insist asks again for switches that were aborted, as a person would: where a
+// machine is too slow for the time in which instances stand still, they go on as
+// if nothing had been asked.
+func (d *demo) insist(ctx context.Context, o *desk, v *projector.View) error {
+	groups, err1 := v.Groups(migration)
+	topics, err2 := v.Topics(migration)
+	errs := []error{err1, err2}
+	again := func(s events.Stream, a *fsm.Abort, body events.Body) {
+		d.say("%-18s aborted (%s): asking again", s, a.Code)
+		_, err := o.Commands.Send(ctx, migration, s, body)
+		var refused *commands.Refused
+		if !errors.As(err, &refused) { // it has moved on meanwhile
+			errs = append(errs, err)
 		}
 	}
-}
-
-// tellFrom tells what followed from the events at a position and behind it, and
-// returns the position behind the last one.
-func (d *demo) tellFrom(o *desk, next int64) int64 {
-	v := o.Store().View()
-	notes, err := v.Notes(migration, next, v.Applied(), projector.All)
-	next = v.Applied() + 1
-	if err := errors.Join(err, v.Close()); err != nil {
-		d.say("the story cannot be told any more: %v", err)
-	}
-	for _, n := range notes {
-		d.tellNote(n)
-	}
-	return next
-}
-
-func (d *demo) tellNote(n projector.Note) {
-	if n.Verdict != fsm.Accepted || len(n.Moves) == 0 || slices.Contains([]events.Type{"TopicPlanned", "GroupPlanned"}, n.Type) {
-		return
-	}
-	for _, m := range n.Moves {
-		d.say("%-18s %s", n.Stream, m)
-	}
-	if n.Stream.Kind() == events.OfGroup {
-		d.mark(n)
-	}
-}
-
-// mark notes when a group began and ended its crossing, for the oracle.
-func (d *demo) mark(n projector.Note) {
-	at := d.journal.Now()
-	d.tell.Lock()
-	defer d.tell.Unlock()
-	i := slices.IndexFunc(d.pauses, func(s oracle.Switch) bool { return s.Group == n.Stream.Name() })
-	switch {
-	case n.Type == "SwitchRequested" && i < 0:
-		d.pauses = append(d.pauses, oracle.Switch{Group: n.Stream.Name(), From: at, To: at})
-	case i >= 0:
-		d.pauses[i].To = at
-	}
-}
-
-// drained waits until every group has committed what there is on the target.
-func (d *demo) drained(ctx context.Context, o *desk) error {
-	target := o.clusters[targetName]
-	for _, g := range groups() {
-		for _, t := range g.Topics {
-			for {
-				left, err := lag(ctx, target, g.Name, t)
-				if err != nil {
-					return err
-				}
-				if left == 0 {
-					break
-				}
-				if err := pause(ctx, 50*time.Millisecond); err != nil {
-					return err
-				}
-			}
+	for _, g := range groups {
+		if g.Readers == events.PhaseOnSource && g.Abort != nil && g.Abort.Epoch == g.Standing.Epoch {
+			again(events.GroupStream(g.Group), g.Abort, events.SwitchRequested{To: events.RouteTarget})
 		}
 	}
-	return nil
-}
-
-// lag is how many records of a topic a group has not committed.
-func lag(ctx context.Context, c *cluster.Client, group, topic string) (left int64, err error) {
-	numbers := make([]int32, partitionsPerTopic)
-	for i := range numbers {
-		numbers[i] = int32(i)
-	}
-	ends, err := c.ListOffsets(ctx, topic, numbers, cluster.Latest)
-	if err != nil {
-		return 0, err
-	}
-	at, err := c.Offsets(ctx, group, true, map[string][]int32{topic: numbers})
-	if err != nil {
-		return 0, err
-	}
-	for _, n := range numbers {
-		left += max(0, ends[n]-max(0, at[topic][n].At))
-	}
-	return left, nil
-}
-
-// replay folds the log anew: it must come to the digests of the live fold.
-// Events may still come in between the two (guards settle), so both are read
-// again until they stand at the same event.
-func (d *demo) replay(ctx context.Context, o *desk) error {
-	for {
-		r, err := projector.Replay(ctx, service.LogOf(o.clusters[targetName]), migration)
-		if err != nil {
-			return err
+	for _, t := range topics {
+		if t.Writers == events.PhaseOnSource && t.Abort != nil && t.Abort.Epoch == t.Standing.Epoch {
+			again(events.TopicStream(t.Topic), t.Abort, events.SwitchRequested{To: events.RouteTarget, Level: events.LevelRestart})
 		}
-		live, err := o.digests(ctx)
-		if err != nil {
-			return err
-		}
-		again := r.Digests[0]
-		if live.Position != again.Position {
-			if err := pause(ctx, 50*time.Millisecond); err != nil {
-				return err
-			}
-			continue
-		}
-		if live != again {
-			return fmt.Errorf("the replay comes to state %s and log %s, the live fold to %s and %s", again.State, again.Log, live.State, live.Log)
-		}
-		d.say("replayed %d events: state digest %s, as live", again.Events, live.State.String()[:16])
-		return nil
 	}
-}
-
-func (o *desk) digests(ctx context.Context) (projector.Digests, error) {
-	v, err := o.View(ctx)
-	if err != nil {
-		return projector.Digests{}, err
-	}
-	live, _ := v.Digests(migration)
-	return live, v.Close()
+	return errors.Join(errs...)
 }
