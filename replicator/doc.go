@@ -29,6 +29,7 @@
 //	reader.go     one fetch loop per source broker with an incremental session;
 //	seat.go       a partition's place in it
 //	buffer.go     how much may wait for its target
+//	limiter.go    how many bytes per second may be fetched
 //	stream.go     a few produce loops per target broker, one batch of a partition
 //	              in a request, one request under way
 //	distance.go   how large batches are made for a far target

@@ -22,6 +22,7 @@ type links struct {
 type link struct {
 	*cluster.Client // nil until connected
 	w               *Worker
+	name            string // in directives
 	connecting      sync.Mutex
 	// buffer counts the fetched bytes that wait for this cluster.
 	buffer buffer
@@ -57,13 +58,13 @@ func (l *links) named(name string) *link {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byName[name] == nil {
-		l.byName[name] = newLink(l.w)
+		l.byName[name] = newLink(l.w, name)
 	}
 	return l.byName[name]
 }
 
-func newLink(w *Worker) *link {
-	l := &link{w: w, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
+func newLink(w *Worker, name string) *link {
+	l := &link{w: w, name: name, readers: map[int32]*reader{}, streams: map[streamID]*stream{}}
 	l.buffer = buffer{limit: w.cfg.TargetBuffer, opened: w.links.nudge}
 	return l
 }

@@ -68,11 +68,12 @@ func (r *reader) run(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
 		r.review()
-		if !r.regulate() || r.session.Len() == 0 {
-			r.rest(ctx)
+		most, pause := r.regulate()
+		if most == 0 || r.session.Len() == 0 {
+			r.rest(ctx, pause)
 			continue
 		}
-		err := r.fetch(ctx)
+		err := r.fetch(ctx, most, pause)
 		if err == nil || ctx.Err() != nil {
 			failures = 0
 			continue
@@ -84,10 +85,18 @@ func (r *reader) run(ctx context.Context) {
 	}
 }
 
-// rest waits until a partition wants something, or may have it.
-func (r *reader) rest(ctx context.Context) {
+// rest waits until a partition wants something, or may have it: at the latest
+// after a pause, if there is one.
+func (r *reader) rest(ctx context.Context, pause time.Duration) {
+	var over <-chan time.Time
+	if pause > 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		over = timer.C
+	}
 	select {
 	case <-r.wake:
+	case <-over:
 	case <-ctx.Done():
 	}
 }
@@ -148,21 +157,23 @@ func (r *reader) leave(s *seat) {
 	}
 }
 
-// regulate lets lanes out of the session that are held up, and in again. If all
-// are held up it returns false, and the session stays as it is.
-func (r *reader) regulate() bool {
-	open, moved := 0, map[lane]bool{}
+// regulate lets lanes out of the session that are held up, and in again, and says
+// how many bytes to ask for. If all are held up there are none, and the session
+// stays as it is; pause is when one that is held up may go on, 0 if that is not
+// known.
+func (r *reader) regulate() (most int, pause time.Duration) {
+	moved := map[lane]bool{}
 	for l, state := range r.lanes {
-		held := r.held(l)
-		if !held {
-			open++
+		n, wait := r.allowed(l)
+		if most = max(most, n); wait > 0 && (pause == 0 || wait < pause) {
+			pause = wait
 		}
-		if held != state.out {
+		if held := n == 0; held != state.out {
 			moved[l] = held
 		}
 	}
-	if open == 0 {
-		return false
+	if most == 0 {
+		return 0, pause
 	}
 	for l, out := range moved {
 		r.lanes[l].out = out
@@ -175,11 +186,29 @@ func (r *reader) regulate() bool {
 			r.admit(s)
 		}
 	}
-	return true
+	return most, pause
 }
 
-// held says that nothing of a lane may be fetched now.
-func (r *reader) held(l lane) bool { return r.w.buffer.full() || l.target.buffer.full() }
+// leastFetch is the least that is asked for under a bound: less would cost more
+// requests than it spares.
+const leastFetch = 64 << 10
+
+// allowed is how many bytes of a lane may be fetched now; if none because of a
+// bound, it says how long to wait.
+func (r *reader) allowed(l lane) (n int, wait time.Duration) {
+	if r.w.buffer.full() || l.target.buffer.full() {
+		return 0, 0
+	}
+	most := r.w.cfg.FetchBytes
+	n, wait = r.w.limits.left(most, r.w.now(), l.limits(r)...)
+	if wait > 0 {
+		return 0, wait
+	}
+	return max(n, min(leastFetch, most)), 0
+}
+
+// limits are the bounds that a lane is under.
+func (l lane) limits(r *reader) []limit { return limitsOf(l.migration, r.name, l.target.name) }
 
 // crowdedWait is how long a broker may hold a fetch that leaves out partitions
 // because they have too much to send already: they may be ready again soon.
@@ -188,11 +217,15 @@ const crowdedWait = 5 * time.Millisecond
 // spare is the size up to which the memory of an answer is kept.
 const spare = 1 << 20
 
-// fetch makes one request and hands the answer out.
-func (r *reader) fetch(ctx context.Context) error {
-	f := &wire.Fetch{MaxWait: r.w.cfg.FetchWait, MinBytes: 1, MaxBytes: int32(r.w.cfg.FetchBytes), Committed: true, Buf: r.buf}
+// fetch makes one request for a number of bytes and hands the answer out. The
+// broker may hold it for a pause, if there is one.
+func (r *reader) fetch(ctx context.Context, most int, pause time.Duration) error {
+	f := &wire.Fetch{MaxWait: r.w.cfg.FetchWait, MinBytes: 1, MaxBytes: int32(most), Committed: true, Buf: r.buf}
 	if len(r.crowded) > 0 {
 		f.MaxWait = min(f.MaxWait, crowdedWait)
+	}
+	if pause > 0 {
+		f.MaxWait = min(f.MaxWait, pause)
 	}
 	r.session.Next(f)
 	wanted, start := r.session.Len(), time.Now()
@@ -232,6 +265,7 @@ func (r *reader) hand(res *wire.FetchResult) (size int, err error) {
 	for _, x := range served {
 		x.Owner.fetched(x)
 		r.admit(x.Owner)
+		r.w.limits.taken(len(x.Records), r.w.now(), x.Owner.lane.limits(r)...)
 		size += len(x.Records)
 	}
 	return size, nil

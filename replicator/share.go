@@ -217,6 +217,7 @@ func (w *Worker) reorder(ctx context.Context, m *group.Member) {
 	for _, p := range w.partitions() {
 		p.order(jobs[topicName(p.key.Migration, p.key.Topic)])
 	}
+	w.limitRates()
 	s := m.Status()
 	if !s.Assigned || !s.Leader || slices.Equal(units, supplied) {
 		return

@@ -30,7 +30,7 @@ func idleWorker(t *testing.T, edit func(*Config)) *Worker {
 }
 
 func idleLink(w *Worker) *link {
-	l := newLink(w)
+	l := newLink(w, "cluster")
 	l.Client = &cluster.Client{}
 	return l
 }

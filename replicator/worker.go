@@ -29,6 +29,7 @@ type Worker struct {
 
 	links     *links
 	buffer    buffer // of all targets
+	limits    *limiter
 	keepers   *keepers
 	loads     *loader
 	claims    *bulk[claimRequest]
@@ -79,6 +80,7 @@ func New(cfg Config) (*Worker, error) {
 	w.holding.Store(true)
 	w.links = newLinks(w)
 	w.buffer = buffer{limit: cfg.Buffer, opened: w.links.nudge}
+	w.limits = newLimiter(w.links.nudge)
 	w.keepers = newKeepers(cfg.Starting)
 	w.loads = newLoader(w.offsets.LoadAll)
 	w.claims = newBulk(w.publishClaims)
