@@ -12,7 +12,7 @@ import (
 
 var (
 	simSeed = flag.Uint64("sim.seed", 0, "run only this seed")
-	simRuns = flag.Int("sim.runs", 20, "runs per kind of fault")
+	simRuns = flag.Int("sim.runs", 6, "runs per kind of fault; hundreds after a change of the core")
 )
 
 func unmarshal(raw []byte, into any) error { return json.Unmarshal(raw, into) }
