@@ -70,7 +70,7 @@ func (p *process) end() int {
 func (d *desk) eventually(says string, args ...string) {
 	d.t.Helper()
 	var out string
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(out, says); out, _ = d.portage(args...) {
+	for deadline := time.Now().Add(3 * time.Minute); !strings.Contains(out, says); out, _ = d.portage(args...) {
 		require.True(d.t, time.Now().Before(deadline), "%v: want %q, have\n%s", args, says, out)
 	}
 }
