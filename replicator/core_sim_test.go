@@ -343,7 +343,7 @@ func requireSame(t *testing.T, want, got batch.Record) {
 
 // rareHistories says where the search for a history begins that shows the need
 // of a rule, for rules that few histories show.
-var rareHistories = map[string]uint64{"the first block is published before anything is sent": 2400}
+var rareHistories = map[string]uint64{"the first block is published before anything is sent": 5370}
 
 // TestEveryRuleCounts breaks the rules of the core one at a time: the
 // simulation must notice each, or it would prove nothing.
