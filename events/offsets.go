@@ -80,6 +80,10 @@ type Block struct {
 	TargetEnd int64 `json:"target_end"`
 	// Sequence is the next sequence number of the lineage.
 	Sequence int32 `json:"sequence"`
+	// SourceEpochs is one above the leader epoch of the source batch that was
+	// read last, 0 if none was: the next owner asks where that epoch ended, for
+	// an unclean election may have removed what was copied.
+	SourceEpochs int32 `json:"source_epochs,omitempty"`
 	// Recopies is that of the order obeyed, see [CopyOrder].
 	Recopies int32 `json:"recopies,omitempty"`
 }

@@ -181,7 +181,8 @@ func (m Mark) check() *fault { return atLeast(0, "position", m.Position) }
 
 func (b Block) check() *fault {
 	return firstFault(ownerFault(b.OwnerEpoch, b.ProducerID, b.ProducerEpoch), atLeast(0, "recopies", int64(b.Recopies)), atLeast(0, "number", int64(b.Number)),
-		atLeast(0, "watermark", b.Watermark), atLeast(0, "target_end", b.TargetEnd), atLeast(0, "sequence", int64(b.Sequence)))
+		atLeast(0, "watermark", b.Watermark), atLeast(0, "target_end", b.TargetEnd), atLeast(0, "sequence", int64(b.Sequence)),
+		atLeast(0, "source_epochs", int64(b.SourceEpochs)))
 }
 
 // ownerFault checks what claims and blocks say of their owner.

@@ -161,7 +161,7 @@ func TestStrictValues(t *testing.T) {
 func TestValuesThatCannotBe(t *testing.T) {
 	at := CopyKey{"orders-eu", "orders", 3}
 	for _, b := range []Block{
-		{OwnerEpoch: -1}, {ProducerID: -1}, {ProducerEpoch: -1}, {Number: -1}, {Watermark: -1}, {TargetEnd: -1}, {Sequence: -1}, {Recopies: -1},
+		{OwnerEpoch: -1}, {ProducerID: -1}, {ProducerEpoch: -1}, {Number: -1}, {Watermark: -1}, {TargetEnd: -1}, {Sequence: -1}, {SourceEpochs: -1}, {Recopies: -1},
 	} {
 		_, err := EncodeBlock(b)
 		require.ErrorContains(t, err, "want a number from 0, have -1")

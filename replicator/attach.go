@@ -135,7 +135,7 @@ func (p *partition) lookAround(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if wrong, err := p.identify(ctx, source, target, order); err != nil || wrong {
+	if _, wrong, err := p.identify(ctx, source, target, order); err != nil || wrong {
 		return err
 	}
 	start, err := offsetOf(ctx, source, order.Topic, p.key.Partition, cluster.Earliest)
@@ -158,8 +158,8 @@ func (p *partition) lookAround(ctx context.Context) error {
 }
 
 // identify compares the topics with the order and stops the partition if one of
-// them is another.
-func (p *partition) identify(ctx context.Context, source, target *link, order events.CopyOrder) (wrong bool, err error) {
+// them is another. It also returns what leaderEpochs says of the source.
+func (p *partition) identify(ctx context.Context, source, target *link, order events.CopyOrder) (epochs int32, wrong bool, err error) {
 	for _, x := range []struct {
 		of    func(error) error
 		link  *link
@@ -171,18 +171,21 @@ func (p *partition) identify(ctx context.Context, source, target *link, order ev
 	} {
 		topics, err := x.link.Topics(ctx, x.topic)
 		if err != nil {
-			return false, x.of(err)
+			return 0, false, x.of(err)
 		}
 		t, found := topics[x.topic]
 		if reason := p.mismatch(x.link, x.topic, x.id, t, found); reason != "" {
 			p.stopAs(CodeRecreated, reason)
-			return true, nil
+			return 0, true, nil
 		}
 		if !found {
-			return false, x.of(fmt.Errorf("topic %s: %w", x.topic, cluster.ErrUnknownTopic))
+			return 0, false, x.of(fmt.Errorf("topic %s: %w", x.topic, cluster.ErrUnknownTopic))
+		}
+		if x.link == source && x.topic == order.Topic {
+			epochs = leaderEpochs(t, p.key.Partition)
 		}
 	}
-	return false, nil
+	return epochs, false, nil
 }
 
 // stopAs halts the core at its watermark.

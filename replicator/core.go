@@ -93,10 +93,7 @@ type core struct {
 	resolve resolver
 	ledger  ledger
 	queue   queue
-	// sourceEpoch is the source leader's epoch of the batch fetched last, -1 if
-	// none was; pastEpoch is set while it has to be looked at.
-	sourceEpoch int32
-	pastEpoch   *epochChange
+	lineup
 
 	// maxBytes is the target's max.message.bytes.
 	maxBytes int
@@ -117,7 +114,7 @@ func (c *core) restart() {
 	c.phase, c.stop = claiming, nil
 	c.claims = claimer{owner: c.owner}
 	c.resolve, c.ledger, c.queue = resolver{}, ledger{}, queue{}
-	c.sourceEpoch, c.pastEpoch = -1, nil
+	c.lineup = lineup{sourceEpoch: -1, reread: -1}
 }
 
 // askKind is what a core wants to know or to have done.
@@ -152,6 +149,9 @@ func (c *core) ask() ask {
 		a.claim.Recopies = c.recopies
 		return a
 	case resolving, rechecking:
+		if c.phase == resolving && c.pastEpoch != nil {
+			return c.askPastEpoch()
+		}
 		return c.resolve.ask()
 	case recording:
 		if c.ledger.dirty() {
@@ -159,7 +159,7 @@ func (c *core) ask() ask {
 		}
 	case copying:
 		if c.pastEpoch != nil {
-			return ask{kind: askEpoch, from: int64(c.pastEpoch.from)}
+			return c.askPastEpoch()
 		}
 	case halted:
 		return c.askHalted()
@@ -188,6 +188,7 @@ func (c *core) reported() {
 type publication struct {
 	block   events.Block
 	version uint64
+	claim   string // the nonce of the owner's claim
 }
 
 // take returns the next map block to publish, if one is due; it is given back
@@ -200,13 +201,13 @@ func (c *core) take(now time.Duration, force bool) (publication, bool) {
 	b, version := c.ledger.take()
 	mine := c.claims.mine
 	b.OwnerEpoch, b.ProducerID, b.ProducerEpoch = mine.OwnerEpoch, mine.ProducerID, mine.ProducerEpoch
-	b.Recopies = c.recopies
-	return publication{block: b, version: version}, true
+	b.Recopies, b.SourceEpochs = c.recopies, c.sourceEpochs()
+	return publication{block: b, version: version, claim: mine.Nonce}, true
 }
 
 // published says that a block which take returned is in the offsets topic.
 func (c *core) published(p publication, now time.Duration) {
-	if p.block.OwnerEpoch != c.claims.mine.OwnerEpoch {
+	if p.claim != c.claims.mine.Nonce { // the owner epoch may be that of no claim at all
 		return // the core has begun anew since
 	}
 	c.ledger.done(p.block, p.version, now)

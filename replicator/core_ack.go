@@ -146,7 +146,7 @@ func (c *core) split(it *item) {
 		err = &batch.TooLargeError{Offset: it.runs[0].source, Size: len(it.bytes), Limit: len(it.bytes) - 1}
 	}
 	if err != nil {
-		c.halt(CodeRefusedBatch, it.runs[0].source, it.next, "source offset %d: %v", it.runs[0].source, err)
+		c.halt(CodeRefusedBatch, it.runs[0].source, it.end(), "source offset %d: %v", it.runs[0].source, err)
 		return
 	}
 	number(records, it.runs)
@@ -158,7 +158,7 @@ func (c *core) split(it *item) {
 		return
 	}
 	if err != nil {
-		c.halt(CodeRefusedBatch, it.runs[0].source, it.next, "source offset %d: %v", it.runs[0].source, err)
+		c.halt(CodeRefusedBatch, it.runs[0].source, it.end(), "source offset %d: %v", it.runs[0].source, err)
 		return
 	}
 	c.maxBytes = len(it.bytes) - 1
@@ -184,8 +184,7 @@ func (c *core) refusedBy(it *item, a answer) {
 	records, err := it.bytes.Records()
 	if err != nil || len(records) == 1 || remedy(a.code) == "" {
 		at := it.runs[0].source
-		last := it.runs[len(it.runs)-1]
-		c.halt(CodeRefusedBatch, at, last.source+last.count, "the target refuses what stands at source offset %d (error %d %s)%s", at, a.code, a.message, remedy(a.code))
+		c.halt(CodeRefusedBatch, at, it.end(), "the target refuses what stands at source offset %d (error %d %s)%s", at, a.code, a.message, remedy(a.code))
 		return
 	}
 	number(records, it.runs)
@@ -194,7 +193,7 @@ func (c *core) refusedBy(it *item, a answer) {
 	for _, half := range [][]batch.Record{records[:len(records)/2], records[len(records)/2:]} {
 		pieces, err := batch.Encode(batch.Spec{Codec: it.bytes.Codec(), Producer: &p}, half, 0)
 		if err != nil {
-			c.halt(CodeRefusedBatch, it.runs[0].source, it.next, "source offset %d: %v", it.runs[0].source, err)
+			c.halt(CodeRefusedBatch, it.runs[0].source, it.end(), "source offset %d: %v", it.runs[0].source, err)
 			return
 		}
 		parts = append(parts, itemsOf(pieces)...)

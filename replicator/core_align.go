@@ -26,9 +26,18 @@ type aligner struct {
 	seen    map[batch.Digest]struct{} // of records that have an image
 	before  map[batch.Digest]struct{} // the same of the former round
 	known   int64                     // source offsets below have their images in the map
+	images  int64                     // none is above
+	read    int64                     // where reading the source goes on
 	next    int64                     // source offset that is expected next
 	missing int64                     // offsets since the last match that nothing accounts for
 	left    int                       // entries that a former round has left
+	// strict says that what has no origin may be something else than the image of
+	// a record that is gone: of one that an election of the source has removed, or
+	// a second copy of one that has its image already and can be read no more.
+	strict bool
+	// beside says that an owner has written entries that copied what has its image
+	// of another one.
+	beside bool
 }
 
 // match finds the image of a source record among the next entries. over is
@@ -36,8 +45,11 @@ type aligner struct {
 func (a *aligner) match(d batch.Digest) (at int64, found, over bool) {
 	for i, e := range a.entries[a.done:] {
 		if e.digest == d {
+			if !a.apart(a.done + i) {
+				return 0, false, false
+			}
 			a.seen[d] = struct{}{}
-			a.done += i + 1
+			a.done++
 			a.missing = 0
 			return e.at, true, false
 		}
@@ -46,6 +58,19 @@ func (a *aligner) match(d batch.Digest) (at int64, found, over bool) {
 		}
 	}
 	return 0, false, true
+}
+
+// apart takes the entries up to one as images of records that the source no
+// longer has. It stops at one that equals another: that is a second copy.
+func (a *aligner) apart(to int) bool {
+	for ; a.done < to; a.done++ {
+		e := a.entries[a.done]
+		if a.copied(e) {
+			return false
+		}
+		a.seen[e.digest] = struct{}{}
+	}
+	return true
 }
 
 // copied says that an entry equals one that was matched.
@@ -62,10 +87,19 @@ func (a *aligner) orphans() bool {
 	return int64(len(left)) <= a.missing && !slices.ContainsFunc(left, a.copied)
 }
 
+// below notes a batch among those that have their images in the map: with gaps
+// there not every second copy would show.
+func (a *aligner) below(s step) {
+	if a.beside && a.read < a.images && (s.from > a.read || !s.b.Dense()) {
+		a.strict = true
+	}
+	a.read = s.next
+}
+
 // pass notes that reading goes on at an offset; what lies before it and was not
 // seen counts as missing unless it is accounted for.
 func (a *aligner) pass(to int64, accounted bool) {
-	if to > a.next && !accounted {
+	if to > a.next && !accounted && !a.strict {
 		a.missing += to - a.next
 	}
 	a.next = max(a.next, to)
@@ -83,10 +117,12 @@ func (c *core) beginAlign() {
 	from := known
 	if r.align.seen == nil {
 		for _, e := range r.align.entries {
-			from = min(from, c.publishedBy(e.owner, from))
+			begun := c.publishedBy(e.owner, from)
+			from, r.align.beside = min(from, begun), r.align.beside || begun < known && e.owner != r.tail.writer
 		}
 	}
 	r.align.known, r.align.next, r.align.missing = known, known, 0
+	r.align.images, r.align.read = min(c.held, known), from
 	r.align.before, r.align.seen = r.align.seen, make(map[batch.Digest]struct{}, len(r.align.entries))
 	r.state, r.target, r.from = askSource, r.from, max(from, r.sourceStart)
 }
@@ -96,6 +132,10 @@ func (c *core) beginAlign() {
 func (c *core) aligned() {
 	r := &c.resolve
 	if r.target >= r.targetEnd {
+		if !r.align.apart(len(r.align.entries)) {
+			c.unlike("a record that stands there twice")
+			return
+		}
 		c.resolved()
 		return
 	}
@@ -124,6 +164,9 @@ func (c *core) sourceRead(p page) {
 	r := &c.resolve
 	before := r.from
 	for _, s := range p.steps(r.from, 0) {
+		if !c.sameLeader(s) {
+			return
+		}
 		c.alignBatch(s)
 		if c.phase != resolving || r.state != askSource {
 			return
@@ -135,9 +178,20 @@ func (c *core) sourceRead(p page) {
 	}
 }
 
+// unalignable takes the news that the source, which ends at an offset, does not
+// have what was asked for: its log start has moved, or it has lost data.
+func (c *core) unalignable(from, end int64) {
+	if from > end {
+		c.endsBelow(end)
+		return
+	}
+	c.again()
+}
+
 // alignBatch compares one source batch with the entries.
 func (c *core) alignBatch(s step) {
 	a := &c.resolve.align
+	a.below(s)
 	a.pass(s.from, false)
 	if c.pastLoss(s.from) >= s.next {
 		a.pass(s.next, true)
@@ -183,6 +237,7 @@ func (c *core) alignRecord(rec batch.Record) bool {
 			c.haltHere(CodeDiverged, "align the target with the source: %v; copy the topic anew", err)
 			return false
 		}
+		c.held = max(c.held, rec.Offset+1)
 		c.ledger.roll(c.blockRuns)
 		if a.done < len(a.entries) {
 			return true
@@ -210,6 +265,7 @@ func (c *core) unlike(format string, args ...any) {
 // exhausted ends the alignment at the end of the source.
 func (c *core) exhausted(p page) {
 	a := &c.resolve.align
+	a.strict = a.strict || a.beside && a.read < a.images
 	a.pass(p.stable, false)
 	if !a.orphans() {
 		c.unlike("the first of %d records that the source, read to %d, does not have, or has once", len(a.entries)-a.done, p.stable)

@@ -21,13 +21,18 @@ func (c *core) fetched(from int64, p page) {
 	}
 	c.highWatermark, c.lastStable = p.high, p.stable
 	for _, s := range p.steps(from, c.maxBytes) {
-		if s.class != batch.Refuse && !c.sameLeader(s) { // of refused bytes the epoch is not believed
+		s = c.withoutLosses(s)
+		// of refused bytes the epoch is not believed
+		if s.class != batch.Refuse && (!c.sameLeader(s) || c.unexpected(s)) {
 			return
 		}
-		c.enqueue(c.withoutLosses(s))
+		c.enqueue(s)
 	}
 	if c.stop == nil && c.queue.position == from && p.first && p.stable > from {
 		c.nothing(from, p)
+	}
+	if c.queue.position >= c.passed {
+		c.reread = -1
 	}
 }
 
@@ -52,13 +57,16 @@ func (c *core) enqueue(s step) {
 		c.haltAfter(CodeRefusedBatch, s.from, s.next, "source offset %d: %s", s.from, s.reason)
 	default:
 		c.queue.push(&item{source: s.b, class: s.class, from: s.from, next: s.next, weight: len(s.b)})
-		c.queue.position = s.next
+		c.queue.position, c.held = s.next, s.next
 	}
 }
 
 // skip moves on over offsets without an image, in turn.
 func (c *core) skip(to int64) {
 	c.queue.position = to
+	if to <= c.passed {
+		return
+	}
 	if n := len(c.queue.items); n > 0 {
 		c.queue.items[n-1].next = to
 		return
@@ -71,6 +79,10 @@ func (c *core) skip(to int64) {
 // outOfRange takes the news that the source does not have the offset asked for:
 // it holds [start, end).
 func (c *core) outOfRange(from, start, end int64) {
+	if c.phase == resolving && c.resolve.state == askSource && from == c.resolve.from {
+		c.unalignable(from, end)
+		return
+	}
 	if c.phase != copying || c.stop != nil || from != c.queue.position {
 		return
 	}
@@ -84,7 +96,7 @@ func (c *core) outOfRange(from, start, end int64) {
 	case from < start:
 		c.haltAfter(CodeOutOfRange, from, start, "the source's retention has removed offsets %d to %d before they were copied", from, start-1)
 	case from > end:
-		c.haltAfter(CodeDiverged, end, from, "the source ends at %d, but records up to %d were read from it: it has lost data, or the topic is another one", end, from)
+		c.endsBelow(end)
 	}
 }
 
@@ -224,7 +236,7 @@ func (c *core) dropped(it *item) {
 // refuse stops at an item that cannot be sent, once those before it are there.
 func (c *core) refuse(it *item, err error) {
 	q := &c.queue
-	from, to := it.from, max(it.next, it.from+1)
+	from, to := it.from, max(it.end(), it.from+1)
 	var large *batch.TooLargeError
 	if errors.As(err, &large) {
 		from, to = large.Offset, large.Offset+1

@@ -87,6 +87,9 @@ func (l *ledger) block() events.Block {
 	}
 }
 
+// disown keeps what is not published from being so.
+func (l *ledger) disown() { l.clean, l.full = l.changes, nil }
+
 // dirty says that something is not published.
 func (l *ledger) dirty() bool { return l.changes != l.clean }
 
@@ -112,7 +115,7 @@ func (l *ledger) done(b events.Block, version uint64, now time.Duration) {
 	l.last, l.published = now, true
 	l.counts = max(l.counts, b.Watermark)
 	if version == 0 {
-		l.full = l.full[1:]
+		l.full = l.full[min(1, len(l.full)):]
 		return
 	}
 	l.clean = version

@@ -4,286 +4,398 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"math/rand/v2"
+	"math"
 	"slices"
 
 	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/events"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// This file holds models of what a core talks to: a source partition, a target
-// partition as a broker keeps it, and the partition's part of portage.offsets.
+// This file and sim_producers_test.go, sim_cleaner_test.go hold the model of one
+// partition on a broker. What it answers is held against the table of
+// testdata/broker (TestModelAnswersAsBrokersDo), and Apache Kafka against the
+// same table (TestRealModel): a rule comes into the model through that table.
 
-// sourceLog is a model of a source partition. Batches have no gaps between them
-// unless compaction made some.
-type sourceLog struct {
-	batches []batch.Batch
-	start   int64
-	end     int64
-	aborted []batch.Aborted
-	// markers are the ends of aborted transactions, in the order of aborted.
-	markers []int64
+// partitionLog is one partition as its leader keeps it. The zero value is an
+// empty partition; tests may change start, end and batches by hand.
+type partitionLog struct {
+	batches    []batch.Batch
+	start, end int64
+
+	// maxBytes (0: no limit), compacted, appendTime and segmentMS (0: one
+	// segment) are the topic's max.message.bytes, cleanup.policy=compact,
+	// message.timestamp.type=LogAppendTime and segment.ms.
+	maxBytes              int
+	compacted, appendTime bool
+	segmentMS             int64
+	// rolled are the base offsets of all segments but the first; rolling is the
+	// largest timestamp in the first batch of the active segment.
+	rolled  []int64
+	rolling int64
+
+	// lagging says that the followers have stopped at replicated, the high
+	// watermark; otherwise they have everything at once.
+	lagging    bool
+	replicated int64
+
+	// epoch is the leader's, epochs where each one began. created counts how
+	// often the topic was created: its id.
+	epoch   int32
+	epochs  []epochStart
+	created int
+
+	known        map[int64]*producerState
+	transactions []transaction // by first offset
+	// clock is the broker's time in ms.
+	clock int64
+	// dedups and fenced count answers, for reports.
+	dedups, fenced int
 }
 
-func text(format string, args ...any) []byte { return []byte(fmt.Sprintf(format, args...)) }
-
-// rec makes a record that no other offset shares.
-func rec(offset int64) batch.Record {
-	return batch.Record{
-		Offset: offset, Timestamp: 1_000_000 + offset*7, Key: text("k%d", offset%5), Value: text("value of %d", offset),
-		Headers: []batch.Header{{Key: "h", Value: text("%d", offset)}},
-	}
-}
-
-func recs(from, count int64) (all []batch.Record) {
-	for o := from; o < from+count; o++ {
-		all = append(all, rec(o))
-	}
-	return all
-}
-
-// stored is a batch as a source has it: with offsets, which may have holes, and
-// attributes. An empty list of records makes an emptied batch.
-func stored(base, last int64, attributes int16, pid int64, records []batch.Record) batch.Batch {
-	b := kmsg.RecordBatch{
-		FirstOffset: base, PartitionLeaderEpoch: 3, Magic: 2, Attributes: attributes, LastOffsetDelta: int32(last - base),
-		FirstTimestamp: 1_000_000, ProducerID: pid, ProducerEpoch: 0, FirstSequence: 0, NumRecords: int32(len(records)),
-	}
-	for _, r := range records {
-		b.MaxTimestamp = max(b.MaxTimestamp, r.Timestamp)
-		b.Records = append(b.Records, storedRecord(base, r)...)
-	}
-	return sealed(b)
-}
-
-func storedRecord(base int64, r batch.Record) []byte {
-	k := kmsg.Record{TimestampDelta64: r.Timestamp - 1_000_000, OffsetDelta: int32(r.Offset - base), Key: r.Key, Value: r.Value}
-	for _, h := range r.Headers {
-		k.Headers = append(k.Headers, kmsg.Header{Key: h.Key, Value: h.Value})
-	}
-	body := k.AppendTo(nil)[1:] // a zero length takes one byte
-	return append(binary.AppendVarint(nil, int64(len(body))), body...)
-}
-
-func sealed(b kmsg.RecordBatch) batch.Batch {
-	raw := b.AppendTo(nil)
-	binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-12))
-	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], crc32.MakeTable(crc32.Castagnoli)))
-	return raw
-}
-
-// dense appends a batch without holes, compressed with the codec.
-func (s *sourceLog) dense(codec batch.Codec, count int64) {
-	b, err := batch.Build(batch.Spec{Codec: codec}, recs(s.end, count))
-	if err != nil {
-		panic(err)
-	}
-	binary.BigEndian.PutUint64(b, uint64(s.end)) // the CRC does not cover it
-	s.put(b)
-}
-
-func (s *sourceLog) put(b batch.Batch) {
-	s.batches = append(s.batches, b)
-	s.end = b.NextOffset()
-}
-
-// holes appends a batch of which compaction kept every second record, and
-// perhaps a wide gap before it.
-func (s *sourceLog) holes(count, before int64) {
-	base := s.end + before
-	var kept []batch.Record
-	for o := base; o < base+2*count; o += 2 {
-		kept = append(kept, rec(o))
-	}
-	s.put(stored(base, base+2*count, 0, -1, kept))
-}
-
-// transaction appends a batch of a transaction and its marker.
-func (s *sourceLog) transaction(pid, count int64, commit bool) {
-	first := s.end
-	s.put(stored(first, first+count-1, 0x10, pid, recs(first, count)))
-	kind := byte(1)
-	if !commit {
-		kind = 0
-		s.aborted = append(s.aborted, batch.Aborted{ProducerID: pid, First: first})
-		s.markers = append(s.markers, s.end)
-	}
-	s.put(stored(s.end, s.end, 0x30, pid, []batch.Record{{Offset: s.end, Timestamp: 1_000_000, Key: []byte{0, 0, 0, kind}, Value: []byte{0, 0, 0, 0, 0, 0}}}))
-}
-
-// emptied appends a batch whose records are all gone.
-func (s *sourceLog) emptied(width int64) { s.put(stored(s.end, s.end+width-1, 0, -1, nil)) }
-
-// random appends one batch of any kind.
-func (s *sourceLog) random(r *rand.Rand) {
-	switch n := 1 + r.Int64N(6); r.IntN(9) {
-	case 0:
-		s.holes(n, r.Int64N(3))
-	case 1:
-		s.transaction(500+r.Int64N(3), n, true)
-	case 2:
-		s.transaction(500+r.Int64N(3), n, false)
-	case 3:
-		s.emptied(n)
-	case 4: // LogAppendTime
-		s.put(stored(s.end, s.end+n-1, 0x08, -1, recs(s.end, n)))
-	default:
-		s.dense(batch.Codec(r.IntN(5)), n)
-	}
-}
-
-// fetch is a read-committed fetch from an offset of at most some bytes.
-func (s *sourceLog) fetch(from int64, size int) page {
-	p := page{high: s.end, stable: s.end, start: s.start, first: true}
-	last := from
-	for _, b := range s.batches {
-		if b.NextOffset() <= from {
-			continue
-		}
-		if len(p.records) > 0 && len(p.records)+len(b) > size {
-			break
-		}
-		p.records = append(p.records, b...)
-		last = b.NextOffset()
-	}
-	for i, a := range s.aborted {
-		if a.First < last && s.markers[i] >= from {
-			p.aborted = append(p.aborted, a)
-		}
-	}
-	return p
-}
-
-// committed are the records that a copy must have, in order.
-func (s *sourceLog) committed() (all []batch.Record) {
-	filter := batch.NewFilter(s.aborted)
-	for _, b := range s.batches {
-		if filter.Aborted(b) || b.Control() {
-			continue
-		}
-		rs, err := b.Records()
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, rs...)
-	}
-	return all
-}
-
-// compact removes a record for good, leaving a hole.
-func (s *sourceLog) compact(r *rand.Rand) {
-	i := r.IntN(len(s.batches))
-	b := s.batches[i]
-	rs, err := b.Records()
-	if err != nil || b.Control() || b.Transactional() || len(rs) == 0 {
-		return
-	}
-	rs = slices.Delete(rs, 0, 1)
-	s.batches[i] = stored(b.BaseOffset(), b.LastOffset(), b.Attributes()&0x08, b.Producer().ID, rs)
-}
-
-// targetLog is a model of a target partition with the idempotence of a broker.
-type targetLog struct {
-	batches  []batch.Batch
-	end      int64
-	maxBytes int
-	known    map[int64]*producerState
-}
-
-type producerState struct {
-	epoch int16
-	last  []remembered // up to five
-}
-
-type remembered struct {
-	first, count int32
-	base         int64
-}
+// sourceLog and targetLog are the two roles of a partition.
+type (
+	sourceLog = partitionLog
+	targetLog = partitionLog
+)
 
 func newTarget() *targetLog { return &targetLog{known: map[int64]*producerState{}} }
 
-// produce appends a batch as a broker would.
-func (l *targetLog) produce(sent batch.Batch) answer {
-	b := batch.Batch(slices.Clone(sent))
-	p := b.Producer()
-	switch {
-	case b.Check() != nil:
-		return answer{code: 2}
-	case b.BaseOffset() != 0 || !b.Dense() || b.Attributes()&^0x07 != 0:
-		return answer{code: 87, message: "not a batch that a broker accepts"}
-	case l.maxBytes > 0 && len(b) > l.maxBytes:
-		return answer{code: 10}
+type epochStart struct {
+	epoch int32
+	start int64
+}
+
+// transaction is one of a producer; last is the offset of its marker, -1 while
+// it is open.
+type transaction struct {
+	pid, first, last int64
+	committed        bool
+}
+
+// high is the high watermark.
+func (l *partitionLog) high() int64 {
+	if l.lagging {
+		return l.replicated
 	}
-	if p.ID >= 0 {
-		if a, done := l.idempotent(p, b.Count()); done {
-			return a
+	return l.end
+}
+
+// stable is the last stable offset: where the first transaction begins that is
+// open, or whose marker is not replicated, or else the high watermark.
+func (l *partitionLog) stable() int64 {
+	high := l.high()
+	for _, t := range l.transactions {
+		if t.last < 0 || t.last >= high {
+			return min(high, t.first)
 		}
 	}
-	base := l.end
-	binary.BigEndian.PutUint64(b, uint64(base))
+	return high
+}
+
+// put appends a batch that has its offsets and its leader epoch. It may lie
+// above the end: compaction has taken what was between.
+func (l *partitionLog) put(b batch.Batch) {
+	if l.segmentMS > 0 {
+		l.roll(b)
+	}
+	if n := len(l.epochs); n == 0 || l.epochs[n-1].epoch < b.LeaderEpoch() {
+		l.epochs = append(l.epochs, epochStart{b.LeaderEpoch(), b.BaseOffset()})
+	}
 	l.batches = append(l.batches, b)
 	l.end = b.NextOffset()
-	return answer{base: base}
 }
 
-func (l *targetLog) idempotent(p batch.Producer, count int32) (answer, bool) {
-	st := l.known[p.ID]
-	switch {
-	case st == nil:
-		st = &producerState{epoch: p.Epoch}
-		l.known[p.ID] = st
-	case p.Epoch < st.epoch:
-		return answer{code: 47}, true
-	case p.Epoch > st.epoch:
-		if p.Sequence != 0 {
-			return answer{code: 45}, true
-		}
-		*st = producerState{epoch: p.Epoch}
+// roll begins a segment where the batch is that much later than the first one of
+// the active segment (LogSegment.shouldRoll).
+func (l *partitionLog) roll(b batch.Batch) {
+	first := l.activeStart() == l.end || len(l.batches) == 0
+	if !first && b.MaxTimestamp()-l.rolling > l.segmentMS {
+		l.rolled, first = append(l.rolled, b.BaseOffset()), true
 	}
-	for _, m := range st.last {
-		if m.first == p.Sequence && m.count == count {
-			return answer{base: m.base}, true
-		}
+	if first {
+		l.rolling = b.MaxTimestamp()
 	}
-	if n := len(st.last); n > 0 && p.Sequence != after(st.last[n-1].first, st.last[n-1].count) {
-		return answer{code: 45}, true
-	}
-	st.last = append(st.last, remembered{first: p.Sequence, count: count, base: l.end})
-	st.last = st.last[max(0, len(st.last)-5):]
-	return answer{}, false
 }
 
-func after(sequence, count int32) int32 {
-	return batch.Producer{Sequence: sequence}.After(count).Sequence
+// activeStart is where the active segment begins.
+func (l *partitionLog) activeStart() int64 {
+	if n := len(l.rolled); n > 0 {
+		return l.rolled[n-1]
+	}
+	return 0
 }
 
-// read is an uncommitted fetch of everything from an offset on, up to some bytes.
-func (l *targetLog) read(from int64, size int) []byte {
-	var out []byte
-	for _, b := range l.batches {
-		if b.NextOffset() > from && (len(out) == 0 || len(out)+len(b) <= size) {
-			out = append(out, b...)
-		} else if len(out) > 0 {
-			break
+// segmentEnd is where the segment that holds an offset ends.
+func (l *partitionLog) segmentEnd(at int64) int64 {
+	for _, s := range l.rolled {
+		if s > at {
+			return s
 		}
 	}
-	return out
+	return l.end
 }
 
-// written are the records of the batches that the lineage has written.
-func (l *targetLog) written(ours map[int64]bool) (all []batch.Record) {
-	for _, b := range l.batches {
-		if !ours[b.Producer().ID] {
-			continue
+// add stamps the batch with the next offset and the leader's epoch, and appends
+// it.
+func (l *partitionLog) add(b batch.Batch) (base int64) {
+	base = l.end
+	binary.BigEndian.PutUint64(b, uint64(base))
+	binary.BigEndian.PutUint32(b[12:], uint32(l.epoch)) // like the offset not covered by the checksum
+	l.put(b)
+	return base
+}
+
+// fetched is what a fetch returns; code is Kafka's.
+type fetched struct {
+	code int16
+	page
+}
+
+// find is the index of the first batch that ends above an offset.
+func (l *partitionLog) find(at int64) int {
+	low, high := 0, len(l.batches)
+	for low < high {
+		if mid := (low + high) / 2; l.batches[mid].NextOffset() <= at {
+			low = mid + 1
+		} else {
+			high = mid
 		}
-		rs, err := b.Records()
-		if err != nil {
-			panic(err)
+	}
+	return low
+}
+
+// serve is a fetch of at most size bytes from an offset: it begins with the
+// batch that holds the offset, which is returned whole whatever its size, stays
+// within one segment and may end in a part of a batch.
+func (l *partitionLog) serve(from int64, size int, committed bool) fetched {
+	if from < l.start || from > l.end {
+		return fetched{code: 1, page: page{high: -1, stable: -1, start: -1, first: true}}
+	}
+	f := fetched{page: page{high: l.high(), stable: l.stable(), start: l.start, first: true}}
+	limit := f.high
+	if committed {
+		limit = f.stable
+	}
+	i := l.find(from)
+	if i == len(l.batches) || l.batches[i].BaseOffset() >= limit {
+		return f
+	}
+	segment := l.segmentEnd(l.batches[i].BaseOffset())
+	f.records = l.slice(i, min(limit, segment), size)
+	if committed {
+		f.aborted = l.abortedIn(from, segment)
+	}
+	return f
+}
+
+// slice is the bytes of the log from a batch up to an offset, at most size.
+func (l *partitionLog) slice(i int, limit int64, size int) []byte {
+	total := 0
+	for j := i; j < len(l.batches) && l.batches[j].BaseOffset() < limit && total < size; j++ {
+		total += len(l.batches[j])
+	}
+	out := make([]byte, 0, total)
+	for j := i; len(out) < total; j++ {
+		out = append(out, l.batches[j]...)
+	}
+	return out[:max(min(total, size), len(l.batches[i]))]
+}
+
+// abortedIn lists the aborted transactions that overlap [from, to).
+func (l *partitionLog) abortedIn(from, to int64) (all []batch.Aborted) {
+	for _, t := range l.transactions {
+		if !t.committed && t.last >= from && t.first < to {
+			all = append(all, batch.Aborted{ProducerID: t.pid, First: t.first})
 		}
-		all = append(all, rs...)
 	}
 	return all
+}
+
+// fetch is a read-committed fetch of whole batches, read an uncommitted one.
+func (l *partitionLog) fetch(from int64, size int) page { return l.serve(from, size, true).page }
+
+func (l *partitionLog) read(from int64, size int) []byte { return l.serve(from, size, false).records }
+
+// produce handles a request whose batch everybody in sync has at once.
+func (l *partitionLog) produce(sent batch.Batch) answer {
+	a, _ := l.accept(sent)
+	return a
+}
+
+// accept handles a produce request up to where it waits for the followers: the
+// answer holds once the high watermark has reached until. Of a request that is
+// given up waiting the answer is error 7 with the same base offset.
+func (l *partitionLog) accept(sent batch.Batch) (a answer, until int64) {
+	if a := l.refusal(sent); a.code != 0 {
+		return a, 0
+	}
+	p, count := sent.Producer(), sent.Count()
+	if p.ID >= 0 {
+		if base, known := l.duplicate(p, count); known {
+			l.dedups++
+			return answer{base: base}, base + int64(count)
+		}
+		if code := l.outOfOrder(p); code != 0 {
+			return answer{code: code, base: -1}, 0
+		}
+	}
+	b := batch.Batch(slices.Clone(sent))
+	l.stampTimes(b)
+	base := l.add(b)
+	if p.ID >= 0 {
+		l.remember(b)
+	}
+	return answer{base: base}, l.end
+}
+
+// refusal is the answer to a batch that never gets into the log.
+func (l *partitionLog) refusal(b batch.Batch) answer {
+	no := func(code int16, why string) answer { return answer{code: code, base: -1, message: why} }
+	switch {
+	case b.Check() != nil:
+		return no(2, "damaged")
+	case b.BaseOffset() != 0:
+		return no(87, "base offset")
+	case b.Transactional():
+		return no(53, "no transaction")
+	case l.maxBytes > 0 && len(b) > l.maxBytes:
+		return no(10, "too large")
+	case b.Control() || !b.Dense() || b.Producer().ID >= 0 && b.Producer().Sequence < 0:
+		return no(87, "control flag, holes or sequence")
+	case b.Codec() > batch.Zstd:
+		return no(-1, "unknown codec")
+	case l.clock > 0 && b.MaxTimestamp() > l.clock+3_600_000:
+		return no(32, "more than an hour ahead")
+	case l.compacted && hasNullKey(b):
+		return no(87, "null key")
+	}
+	return answer{}
+}
+
+func hasNullKey(b batch.Batch) bool {
+	records, err := b.Records()
+	return err != nil || slices.ContainsFunc(records, func(r batch.Record) bool { return r.Key == nil })
+}
+
+// stampTimes does to the timestamps what the topic's type demands: a flag that
+// does not fit is dropped, and then the records have the times that they had.
+func (l *partitionLog) stampTimes(b batch.Batch) {
+	switch {
+	case l.appendTime:
+		binary.BigEndian.PutUint16(b[21:], uint16(b.Attributes()|0x08))
+		binary.BigEndian.PutUint64(b[35:], uint64(l.clock))
+	case b.LogAppendTime():
+		binary.BigEndian.PutUint16(b[21:], uint16(b.Attributes()&^0x08))
+	default:
+		return
+	}
+	seal(b)
+}
+
+// seal sets the checksum.
+func seal(b batch.Batch) { binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], castagnoli)) }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// trim moves the log start, as retention and DeleteRecords do. Producers are
+// not forgotten by that.
+func (l *partitionLog) trim(to int64) {
+	l.start = max(l.start, to)
+	l.batches = l.batches[l.find(l.start):]
+	l.transactions = slices.DeleteFunc(l.transactions, func(t transaction) bool { return t.last >= 0 && t.last < l.start })
+}
+
+// elect makes a replica the leader whose log ends at an offset: what is above it
+// is gone. Below the high watermark that is an unclean election.
+func (l *partitionLog) elect(end int64) {
+	i := l.find(end)
+	if i < len(l.batches) && l.batches[i].BaseOffset() < end { // a replica has whole batches
+		end = l.batches[i].BaseOffset()
+	}
+	l.batches, l.end = l.batches[:i], max(end, l.start)
+	l.lagging = false
+	l.rolled = slices.DeleteFunc(l.rolled, func(s int64) bool { return s >= l.end })
+	if i := l.find(l.activeStart()); i < len(l.batches) {
+		l.rolling = l.batches[i].MaxTimestamp()
+	}
+	l.truncateTransactions()
+	l.epoch++
+	l.epochs = slices.DeleteFunc(l.epochs, func(e epochStart) bool { return e.start >= l.end })
+	l.epochs = append(l.epochs, epochStart{l.epoch, l.end})
+	l.relearn()
+}
+
+// truncateTransactions opens those again whose markers are gone.
+func (l *partitionLog) truncateTransactions() {
+	l.transactions = slices.DeleteFunc(l.transactions, func(t transaction) bool { return t.first >= l.end })
+	for i := range l.transactions {
+		if t := &l.transactions[i]; t.last >= l.end {
+			t.last, t.committed = -1, false
+		}
+	}
+}
+
+// lag stops the followers, catchUp lets them go on.
+func (l *partitionLog) lag() {
+	if !l.lagging {
+		l.lagging, l.replicated = true, l.end
+	}
+}
+
+func (l *partitionLog) catchUp() { l.lagging = false }
+
+// recreate deletes the topic and creates it again: nothing is left but its name.
+func (l *partitionLog) recreate() {
+	*l = partitionLog{
+		maxBytes: l.maxBytes, compacted: l.compacted, appendTime: l.appendTime, segmentMS: l.segmentMS,
+		created: l.created + 1, clock: l.clock, known: map[int64]*producerState{}, dedups: l.dedups, fenced: l.fenced,
+	}
+}
+
+// epochEnd answers OffsetForLeaderEpoch: where an epoch ended, of the current
+// one the log's end, -1 for a later one.
+func (l *partitionLog) epochEnd(epoch int32) int64 {
+	switch {
+	case epoch == l.epoch:
+		return l.end
+	case epoch > l.epoch:
+		return -1
+	}
+	for _, e := range l.epochs {
+		if e.epoch > epoch {
+			return e.start
+		}
+	}
+	return -1
+}
+
+// written are the records of the batches that the given producers have written.
+func (l *partitionLog) written(ours map[int64]bool) (all []batch.Record) {
+	for _, b := range l.batches {
+		if ours[b.Producer().ID] {
+			all = append(all, mustRecords(b)...)
+		}
+	}
+	return all
+}
+
+// committed are the records that a copy must have, in order.
+func (l *partitionLog) committed() (all []batch.Record) {
+	filter, stable := batch.NewFilter(l.abortedIn(0, math.MaxInt64)), l.stable()
+	for _, b := range l.batches {
+		if !filter.Aborted(b) && !b.Control() && b.BaseOffset() < stable {
+			all = append(all, mustRecords(b)...)
+		}
+	}
+	return all
+}
+
+func mustRecords(b batch.Batch) []batch.Record {
+	records, err := b.Records()
+	if err != nil {
+		panic(err)
+	}
+	return records
 }
 
 // offsetsLog is a model of a partition's records in portage.offsets.
@@ -313,7 +425,7 @@ func (o *offsetsLog) publish(b events.Block) {
 }
 
 func (o *offsetsLog) load() ([]events.Claim, []events.Block) {
-	var blocks []events.Block
+	blocks := make([]events.Block, 0, len(o.order))
 	for _, k := range o.order {
 		blocks = append(blocks, o.blocks[k])
 	}

@@ -26,6 +26,16 @@ type item struct {
 	base                int64
 }
 
+// end is the source offset after the item's own; next may lie above it by what
+// was passed over behind it.
+func (it *item) end() int64 {
+	if it.source != nil {
+		return it.source.NextOffset()
+	}
+	last := it.runs[len(it.runs)-1]
+	return last.source + last.count
+}
+
 // queue holds items in source order: first those with bytes, then those
 // without.
 type queue struct {

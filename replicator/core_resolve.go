@@ -10,8 +10,10 @@ import (
 
 // bounds are the edges of both logs at the begin of a resolve.
 type bounds struct {
-	// sourceStart is the source's log start.
-	sourceStart int64
+	// sourceStart is the source's log start, sourceEpochs one above its leader's
+	// epoch, 0 if it does not say.
+	sourceStart  int64
+	sourceEpochs int32
 	// targetStart is the target's log start, targetEnd its log end, which its
 	// high watermark has reached: only then does "not there" mean absent, for a
 	// batch may be in the log above the high watermark.
@@ -27,6 +29,7 @@ type resolver struct {
 	from int64 // the next offset to read, on the target or on the source
 	// target is where reading the target goes on after the source.
 	target int64
+	tail   tail
 	// gap is the source offset from which on the published map was unusable and
 	// is made anew from what stands on the target; -1 if it was whole.
 	gap   int64
@@ -60,13 +63,15 @@ func (c *core) bounded(b bounds) {
 	if c.phase == resolving && !c.continueMap() {
 		return
 	}
+	r.state = askTarget
+	c.led(b.sourceEpochs)
 	if source, _ := c.ledger.end(); c.ledger.expected > b.targetEnd {
+		c.ledger.disown()
 		c.halt(CodeDiverged, source, source, "the target ends at %d, but records up to %d were acknowledged there: it has lost data; copy the topic anew",
 			b.targetEnd, c.ledger.expected)
 		return
 	}
-	r.state, r.from = askTarget, max(c.ledger.expected, b.targetStart)
-	c.scanned()
+	c.beginTarget()
 }
 
 // continueMap begins the owner's first block where the published map ends.
@@ -83,6 +88,7 @@ func (c *core) continueMap() bool {
 			return false
 		}
 		source, target = m.Watermark(), m.TargetEnd()
+		c.held = lastImage(m)
 		if begin := m.Begin(); begin.Target > 0 && r.targetStart == 0 { // copies begin in empty topics
 			r.gap, source, target = r.sourceStart, r.sourceStart, 0
 		}
@@ -91,12 +97,22 @@ func (c *core) continueMap() bool {
 		c.halt(CodeFailed, source, source, "%v", err)
 		return false
 	}
+	c.sourceEpoch = formerEpochs(k.blocks) - 1
 	for _, b := range k.blocks {
 		if r.gap < 0 {
 			c.ledger.expected = max(c.ledger.expected, b.TargetEnd)
 		}
 	}
 	return true
+}
+
+// lastImage is the source offset after the last record that has an image.
+func lastImage(m offsetmap.Map) int64 {
+	runs := m.Runs()
+	if len(runs) == 0 {
+		return m.Begin().Source
+	}
+	return runs[len(runs)-1].SourceEnd()
 }
 
 // targetRead takes what stands on the target from ask.from on.
@@ -111,7 +127,7 @@ func (c *core) targetRead(records []byte) {
 		if b.NextOffset() <= r.from {
 			continue
 		}
-		if !c.judge(b) {
+		if !c.judgeRead(b) {
 			return
 		}
 		r.from = b.NextOffset()
@@ -120,10 +136,25 @@ func (c *core) targetRead(records []byte) {
 			return
 		}
 	}
-	if r.from == before { // a read returns at least one batch while there are any
-		r.from = r.targetEnd
+	if r.from == before { // a read returns a batch while there are any: the log has lost its end since
+		c.again()
+		return
 	}
 	c.scanned()
+}
+
+// judgeRead looks at one batch on the target and says whether to read on. Of
+// what the map tells only its end is looked at.
+func (c *core) judgeRead(b batch.Batch) bool {
+	r := &c.resolve
+	if b.BaseOffset() < r.tail.end && !c.isTail(b) {
+		return false
+	}
+	if b.NextOffset() <= c.ledger.expected {
+		return true
+	}
+	r.from = max(r.from, c.ledger.expected)
+	return c.judge(b)
 }
 
 // haltHere halts at the end of the map.
@@ -152,9 +183,11 @@ func (c *core) judge(b batch.Batch) bool {
 	}
 }
 
-// newer says that a batch was written by a later owner.
+// newer says that a batch was written by a later owner, perhaps one whose claim
+// we have not read.
 func (c *core) newer(p batch.Producer) bool {
-	return c.claims.ownerEpoch(p) > c.claims.mine.OwnerEpoch
+	mine := c.claims.mine
+	return c.claims.ownerEpoch(p) > mine.OwnerEpoch || p.ID == mine.ProducerID && p.Epoch > mine.ProducerEpoch
 }
 
 // judgeForeign looks at a batch of an unknown producer. It may be a successor's,
@@ -226,6 +259,9 @@ func (c *core) resolved() {
 	}
 	source, _ := c.ledger.end()
 	c.queue = queue{position: source}
+	if c.reread >= 0 {
+		c.queue.position, c.passed = min(c.reread, source), source
+	}
 	c.resolve = resolver{}
 	c.phase = recording
 }

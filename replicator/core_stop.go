@@ -23,10 +23,15 @@ type stopping struct {
 	reported bool
 }
 
-// halt ends the copy at once; what is on its way is still awaited.
+// halt ends the copy at once; what is on its way is still awaited. What was found
+// out up to there in a resolve is not published: who tries again has to meet the
+// same.
 func (c *core) halt(code string, from, to int64, format string, args ...any) {
 	if c.phase == halted {
 		return
+	}
+	if c.phase == resolving {
+		c.ledger.disown()
 	}
 	c.phase = halted
 	c.stop = &stopping{code: code, from: from, to: to, reason: fmt.Sprintf(format, args...)}

@@ -21,20 +21,20 @@ func offsetOf(ctx context.Context, l *link, topic string, partition int32, at in
 }
 
 // settledEnd is the end of the leader's log, once the high watermark has
-// reached it: what was sent before and is not below it is not there.
-// (ListOffsets answers the high watermark; OffsetForLeaderEpoch, asked for the
-// current epoch, the log's end.)
+// reached it (see settling). ListOffsets answers the high watermark;
+// OffsetForLeaderEpoch, asked for the current epoch, the log's end.
 func settledEnd(ctx context.Context, l *link, topic string, partition int32) (int64, error) {
-	end, err := leaderEnd(ctx, l, topic, partition)
-	if err != nil {
-		return 0, err
-	}
+	var s settling
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
+		end, err := leaderEnd(ctx, l, topic, partition)
+		if err != nil {
+			return 0, err
+		}
 		high, err := offsetOf(ctx, l, topic, partition, cluster.Latest)
-		if err != nil || high >= end {
-			return end, err
+		if err != nil || s.settled(end, high) {
+			return s.end, err
 		}
 		select {
 		case <-tick.C:
@@ -59,6 +59,17 @@ func leaderEnd(ctx context.Context, l *link, topic string, partition int32) (int
 		return 0, fmt.Errorf("OffsetForLeaderEpoch of %s/%d: no end for epoch %d: a target needs Kafka 2.1 or later", topic, partition, part.LeaderEpoch)
 	}
 	return end, err
+}
+
+// leaderEpochs is one above the epoch of a partition's leader, 0 if that is not
+// known.
+func leaderEpochs(t cluster.Topic, partition int32) int32 {
+	for _, part := range t.Partitions {
+		if part.ID == partition {
+			return part.LeaderEpoch + 1
+		}
+	}
+	return 0
 }
 
 // led is a partition that has a leader.

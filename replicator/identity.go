@@ -115,8 +115,20 @@ func (p *partition) compare(l *link, topic string, t cluster.Topic, found bool) 
 		p.stopAs(CodeRecreated, reason)
 		return
 	}
+	if isSource && found {
+		p.noteLeader(leaderEpochs(t, p.key.Partition))
+	}
 	if isSource && found && p.key.Partition == 0 {
 		p.noteAdded(int32(len(t.Partitions)))
+	}
+}
+
+// noteLeader tells the core of the source's leader.
+func (p *partition) noteLeader(epochs int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.core.led(epochs) {
+		p.poke()
 	}
 }
 

@@ -130,10 +130,10 @@ func frozen(t *testing.T, e *env) {
 // else gets them meanwhile.
 func TestRestartTakesThePlace(t *testing.T) {
 	e, _ := onKfake(t, embedded.Options{})
-	restarted(t, e)
+	afterRestart(t, e)
 }
 
-func restarted(t *testing.T, e *env) {
+func afterRestart(t *testing.T, e *env) {
 	o := e.topic("orders", 8, nil)
 	e.publish(o)
 	most := make(chan int, 1000)

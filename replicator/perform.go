@@ -53,10 +53,11 @@ func (p *partition) doBounds(ctx context.Context, life int) error {
 	if err != nil {
 		return err
 	}
-	if wrong, err := p.identify(ctx, source, target, order); err != nil || wrong {
+	epochs, wrong, err := p.identify(ctx, source, target, order)
+	if err != nil || wrong {
 		return err
 	}
-	var b bounds
+	b := bounds{sourceEpochs: epochs}
 	if b.sourceStart, err = offsetOf(ctx, source, order.Topic, p.key.Partition, cluster.Earliest); err != nil {
 		return onSource(err)
 	}
@@ -119,8 +120,10 @@ func (p *partition) doSource(ctx context.Context, from int64, life int) error {
 	}
 	got, err := readRaw(ctx, source, order.Topic, p.key.Partition, from, true)
 	if errors.Is(err, cluster.ErrOffsetOutOfRange) {
-		p.update(life, func(c *core) { c.again() })
-		return nil
+		p.mu.Lock()
+		p.beyond = &from
+		p.mu.Unlock()
+		return p.lookAround(ctx)
 	}
 	if err != nil {
 		return onSource(err)
@@ -139,7 +142,12 @@ func (p *partition) doEpoch(ctx context.Context, epoch int32, life int) error {
 	if err != nil {
 		return onSource(err)
 	}
-	part, err := led(topics[order.Topic], order.Topic, p.key.Partition)
+	t, found := topics[order.Topic]
+	if reason := p.mismatch(source, order.Topic, order.TopicID, t, found); reason != "" { // its epochs tell nothing
+		p.stopAs(CodeRecreated, reason)
+		return nil
+	}
+	part, err := led(t, order.Topic, p.key.Partition)
 	if err != nil {
 		return onSource(err)
 	}

@@ -25,8 +25,8 @@ func next(r *reader) *wire.Fetch {
 	return f
 }
 
-// held says that nobody may fetch now.
-func held(r *reader) bool {
+// holding says that nobody may fetch now.
+func holding(r *reader) bool {
 	most, _ := r.regulate()
 	return most == 0
 }
@@ -168,23 +168,23 @@ func TestReaderHoldsUpLanes(t *testing.T) {
 	_, _ = r.session.Answered(&wire.FetchResult{SessionID: 5})
 
 	l.buffer.add(100)
-	require.True(t, held(r), "nobody may fetch")
+	require.True(t, holding(r), "nobody may fetch")
 	require.Equal(t, 1, r.session.Len())
 	for len(r.wake) > 0 {
 		<-r.wake
 	}
 	other.buffer.add(-20)
 	require.Empty(t, r.wake)
-	require.True(t, held(r), "it stays full until a quarter is free")
+	require.True(t, holding(r), "it stays full until a quarter is free")
 	other.buffer.add(-5)
 	require.Len(t, r.wake, 1, "the readers are told")
-	require.False(t, held(r))
+	require.False(t, holding(r))
 	f = next(r)
 	require.Equal(t, "b", f.Topics[0].Topic)
 	require.Equal(t, []wire.ForgetTopic{{Topic: "a", Partitions: []int32{0}}}, f.Forget)
 
 	w.buffer.add(1000)
-	require.True(t, held(r), "the worker has no room")
+	require.True(t, holding(r), "the worker has no room")
 }
 
 // TestReaderGivesBackMemory: the memory of one large answer is not kept for

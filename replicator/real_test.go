@@ -139,5 +139,5 @@ func TestRealFrozenWorkers(t *testing.T) {
 
 func TestRealRestart(t *testing.T) {
 	e, _ := onKafka(t)
-	restarted(t, e)
+	afterRestart(t, e)
 }

@@ -90,7 +90,8 @@ func (f *surveyed) bounds(p *partition) (b bounds, ok bool) {
 	ok = ok1 && ok2 && ok3 && ok4 &&
 		p.mismatch(f.source.link, o.Topic, o.TopicID, f.source.have[o.Topic], true) == "" &&
 		p.mismatch(f.target.link, o.TargetTopic, o.TargetTopicID, f.target.have[o.TargetTopic], true) == ""
-	return bounds{sourceStart: start, targetStart: begin, targetEnd: end, maxBytes: limit}, ok
+	epochs := leaderEpochs(f.source.have[o.Topic], p.key.Partition)
+	return bounds{sourceStart: start, sourceEpochs: epochs, targetStart: begin, targetEnd: end, maxBytes: limit}, ok
 }
 
 // spot is a partition of a cluster.
@@ -179,7 +180,11 @@ func (v *view) offsets(at int64) map[spot]int64 {
 func (v *view) settledEnds() map[spot]int64 {
 	ends := v.logEnds()
 	high := v.offsets(cluster.Latest)
-	maps.DeleteFunc(ends, func(at spot, end int64) bool { h, known := high[at]; return !known || h < end })
+	maps.DeleteFunc(ends, func(at spot, end int64) bool {
+		var s settling
+		h, known := high[at]
+		return !known || !s.settled(end, h)
+	})
 	return ends
 }
 
