@@ -33,7 +33,13 @@ func Merge(blocks []Block) (Map, error) {
 	slices.SortStableFunc(ordered, func(a, b Block) int {
 		return cmp.Or(cmp.Compare(a.OwnerEpoch, b.OwnerEpoch), cmp.Compare(a.Number, b.Number))
 	})
-	m, rest := ordered[0].Map.Clone(), ordered[1:]
+	lowest := 0
+	for i, b := range ordered {
+		if b.Map.begin.Source < ordered[lowest].Map.begin.Source {
+			lowest = i
+		}
+	}
+	m, rest := ordered[lowest].Map.Clone(), slices.Delete(ordered, lowest, lowest+1)
 	for {
 		apart, err := m.joinAll(rest)
 		if !errors.Is(err, ErrHole) || len(apart) == len(rest) {
