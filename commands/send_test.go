@@ -89,7 +89,7 @@ func TestRefusedExplains(t *testing.T) {
 		"pause before the start":    {planned, events.MigrationStream, events.PauseRequested{}, "migration is planned, PauseRequested needs running", []events.Type{"StartRequested", "CancelRequested"}},
 		"start twice":               {running, events.MigrationStream, events.StartRequested{}, "migration is running, StartRequested needs planned", []events.Type{"PauseRequested", "CancelRequested"}},
 		"complete too early":        {synced, events.MigrationStream, events.CompleteRequested{}, "0 of 1 groups are on the target: switch the readers first", []events.Type{"PauseRequested", "Approved", "CancelRequested"}},
-		"cancel during a switch":    {switching, events.MigrationStream, events.CancelRequested{}, "0 switches are decided and 1 under way: abort what is undecided; what is decided goes back by a rollback", []events.Type{"PauseRequested", "Approved"}},
+		"cancel during a switch":    {switching, events.MigrationStream, events.CancelRequested{}, "0 switches are decided and 1 under way: abort what is undecided; what is decided stays on the target", []events.Type{"PauseRequested", "Approved"}},
 		"approve what is not there": {running, events.MigrationStream, events.Approved{Step: 9}, "there is no step 9 in the plan", []events.Type{"PauseRequested", "CancelRequested"}},
 		"approve less than nothing": {running, events.MigrationStream, events.Approved{Step: -1}, "bad-body: field body: step: want an index of the step list from 0, have -1", []events.Type{"PauseRequested", "CancelRequested"}},
 		"switch before the start":   {planned, billing, events.SwitchRequested{To: "target"}, `migration "m" is planned: start it first (portage start m)`, nil},

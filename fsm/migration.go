@@ -164,7 +164,7 @@ func (s *step) cancel(b events.CancelRequested) string {
 	}
 	c := s.mig.Count
 	if c.Moved > 0 || c.Switching > 0 {
-		return fmt.Sprintf("%d switches are decided and %d under way: abort what is undecided; what is decided goes back by a rollback", c.Moved, c.Switching)
+		return fmt.Sprintf("%d switches are decided and %d under way: abort what is undecided; what is decided stays on the target", c.Moved, c.Switching)
 	}
 	s.moveMigration(whenNothingMoved)
 	s.mig.Reason = b.Reason

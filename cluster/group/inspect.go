@@ -53,27 +53,6 @@ func (m SnapshotMember) String() string {
 	return fmt.Sprintf("member %q (%s, client id %q at %s)", m.ID, what, m.ClientID, m.Host)
 }
 
-// Guard returns portage's guard, if it is in the group.
-func (s Snapshot) Guard() (SnapshotMember, bool) {
-	for _, m := range s.Members {
-		if m.InstanceID == GuardInstance {
-			return m, true
-		}
-	}
-	return SnapshotMember{}, false
-}
-
-// Strangers returns the members that are known not to be portage's; all members of a KIP-848 group are.
-func (s Snapshot) Strangers() []SnapshotMember {
-	var out []SnapshotMember
-	for _, m := range s.Members {
-		if m.Known && m.Foreign {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
 // Inspect asks the coordinator what a group is. DescribeGroups alone would show a KIP-848 group as Dead, without members.
 func Inspect(ctx context.Context, c *cluster.Client, group string) (Snapshot, error) {
 	state, newer, err := listed(ctx, c, group)
@@ -173,4 +152,14 @@ func inspectKIP848(ctx context.Context, c *cluster.Client, group, state string) 
 		}
 	}
 	return s, nil
+}
+
+// Guard returns portage's guard, if it is in the group.
+func (s Snapshot) Guard() (SnapshotMember, bool) {
+	for _, m := range s.Members {
+		if m.InstanceID == GuardInstance {
+			return m, true
+		}
+	}
+	return SnapshotMember{}, false
 }

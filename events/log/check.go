@@ -85,7 +85,7 @@ func (j *judged) partitions(have, want int) {
 		why = "more than one partition has no total order"
 	}
 	j.problem("the number of partitions", strconv.Itoa(have), strconv.Itoa(want), why,
-		"partitions cannot be removed: portage export, delete the topic, portage init, portage import")
+		"partitions cannot be removed: delete the topic while no migration is under way, then portage init")
 }
 
 // cleanup demands compaction and nothing else: "compact,delete" would drop

@@ -42,10 +42,10 @@ type TopicError struct {
 // Error puts it all in one line.
 func (e *TopicError) Error() string {
 	if e.Want != "" {
-		return fmt.Sprintf("%s: %v: it had the topic id %s, it has %s: restore the topic (portage import) or begin with an empty store",
+		return fmt.Sprintf("%s: %v: it had the topic id %s, it has %s: restore the topic, or begin with an empty store",
 			e.Topic, e.Err, e.Want, e.Have)
 	}
-	return fmt.Sprintf("%s/%d: %v: position %d was to be read, the log has %d to %d: restore the topic (portage import) or begin with an empty store",
+	return fmt.Sprintf("%s/%d: %v: position %d was to be read, the log has %d to %d: restore the topic, or begin with an empty store",
 		e.Topic, e.Partition, e.Err, e.Position, e.Start, e.End)
 }
 

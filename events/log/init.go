@@ -43,15 +43,6 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s is %s, want %s (%s): %s", f.Topic, f.Setting, f.Have, f.Want, f.Why, f.Fix)
 }
 
-// Warnings are those of all topics.
-func (r Report) Warnings() []Finding {
-	var all []Finding
-	for _, t := range r.Topics {
-		all = append(all, t.Warnings...)
-	}
-	return all
-}
-
 // err joins the problems of all topics into an ErrUnfit.
 func (r Report) err() error {
 	var errs []error

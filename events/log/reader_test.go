@@ -156,7 +156,7 @@ func TestReaderNoticesATruncatedLog(t *testing.T) {
 	require.ErrorAs(t, err, &about)
 	require.EqualValues(t, 11, about.Position)
 	require.EqualValues(t, 10, about.End)
-	require.ErrorContains(t, err, "portage import")
+	require.ErrorContains(t, err, "restore the topic")
 
 	require.NoError(t, f.DeleteRecords(events.TopicEvents, 0, 5))
 	_, err = NewReader(f.c, 4).Next(within(t, 5*time.Second), 0, 0)

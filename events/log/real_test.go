@@ -38,7 +38,7 @@ func startReal(t *testing.T, o realkafka.Options) *real {
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	r, err := Init(within(t, time.Minute), c, InitOptions{})
 	require.NoError(t, err)
-	require.Empty(t, r.Warnings())
+	require.Empty(t, warnings(r))
 	return &real{Cluster: k, c: c, wire: w}
 }
 

@@ -1,11 +1,9 @@
 // Package roster decides who must still acknowledge a switch of a consumer group: pure functions over what the
 // broker lists as members and what agents have acknowledged. No I/O, no clock.
 //
-// Two questions are asked of it, both answered with names, so that `why` can show them:
-//
-//   - [Check], before Hold (acknowledgements: Prepared) and before Cut (Drained): is every member of the group,
-//     as the broker says, the guard or somebody who has acknowledged this epoch under that very member id?
-//   - [Cover], before the decision: is every moving partition staged at its cut, by somebody who may?
+// [Check] is asked before Hold (acknowledgements: Prepared) and before Cut (Drained): is every member of the group,
+// as the broker says, the guard or somebody who has acknowledged this epoch under that very member id? It answers
+// with names, so that `why` can show them.
 //
 // # What counts
 //
