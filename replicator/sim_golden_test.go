@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ import (
 //	commit A, abort A                ends the producer's transaction
 //	fetch from=3 [max=100] [committed]    control records show as commit or abort
 //	ends                             log start, log end, high watermark, last stable offset
-//	epochs                           where each leader epoch ended
+//	epochs                           where each leader epoch with records ended, and the present one; numbered from 0, as in fetches
 //	restart [killed]                 of the broker
 //	expire                           waits until old producers have expired
 //	trim to=3                        DeleteRecords
@@ -169,11 +170,28 @@ func (g *golden) where() string { return fmt.Sprintf("end %d\n", g.subject.ends(
 
 func (g *golden) epochs() string {
 	var out strings.Builder
+	_, ends := g.terms()
+	for i, end := range ends {
+		fmt.Fprintf(&out, "epoch %d ends at %d\n", i, end)
+	}
+	return out.String()
+}
+
+// terms are the leader epochs in which something was written, with their ends,
+// and the end of the one that is: a new leader may take more epochs than one.
+func (g *golden) terms() (epochs []int32, ends []int64) {
+	last := g.subject.ends().start
 	for epoch := int32(0); ; epoch++ {
 		end, current := g.subject.epochEnd(epoch)
-		fmt.Fprintf(&out, "epoch %d ends at %d\n", epoch, end)
+		written := end > last
+		if written || current {
+			ends, last = append(ends, end), end
+		}
+		if written {
+			epochs = append(epochs, epoch)
+		}
 		if current {
-			return out.String()
+			return epochs, ends
 		}
 	}
 }
@@ -334,8 +352,9 @@ func (g *golden) fetch(d *datadriven.TestData) string {
 		fmt.Fprintln(&out, cluster.CodeName(f.code))
 	}
 	rest := f.records
+	epochs, _ := g.terms()
 	for b, next := batch.Split(rest); b != nil; b, next = batch.Split(next) {
-		g.show(&out, b)
+		g.show(&out, b, slices.Index(epochs, b.LeaderEpoch()))
 		rest = next
 	}
 	if len(rest) > 0 {
@@ -349,13 +368,13 @@ func (g *golden) fetch(d *datadriven.TestData) string {
 }
 
 // show describes a stored batch: the times are ms after the script's own time.
-func (g *golden) show(out *strings.Builder, b batch.Batch) {
+func (g *golden) show(out *strings.Builder, b batch.Batch, term int) {
 	p := b.Producer()
 	name := "-"
 	if p.ID >= 0 {
 		name = fmt.Sprintf("%s.%d %d", g.names[p.ID], p.Epoch, p.Sequence)
 	}
-	fmt.Fprintf(out, "%d-%d %s %d bytes attr %#x leader epoch %d:", b.BaseOffset(), b.LastOffset(), name, len(b), b.Attributes(), b.LeaderEpoch())
+	fmt.Fprintf(out, "%d-%d %s %d bytes attr %#x leader epoch %d:", b.BaseOffset(), b.LastOffset(), name, len(b), b.Attributes(), term)
 	records, err := b.Records()
 	require.NoError(g.t, err)
 	for _, r := range records {
