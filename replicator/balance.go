@@ -129,13 +129,15 @@ func (s *sharer) compare(a, b int) int {
 	return cmp.Or(cmp.Compare(y.rate, x.rate), strings.Compare(x.topic, y.topic), strings.Compare(x.name, y.name))
 }
 
-// placeOrphans gives away what nobody has, the busiest first, each to the member
-// that has the least to do, then the fewest partitions of the topic.
+// placeOrphans gives away what nobody has, the busiest first: each to the member
+// that has the least to do, then the fewest partitions of the topic. Of what has
+// no rate yet, the topic comes first: whoever happens to have less to do now must
+// not get all partitions of a topic that will be busy.
 func (s *sharer) placeOrphans() {
 	for _, i := range s.sorted(func(i int) bool { return s.to[i] == nobody }) {
 		best := nobody
 		for m := range s.load {
-			if s.load[m].count < s.load[m].quota && (best == nobody || s.lighter(m, best, s.units[i].topic)) {
+			if s.load[m].count < s.load[m].quota && (best == nobody || s.lighter(m, best, s.units[i])) {
 				best = m
 			}
 		}
@@ -143,9 +145,14 @@ func (s *sharer) placeOrphans() {
 	}
 }
 
-func (s *sharer) lighter(a, b int, topic string) bool {
+// lighter says whether a member should rather get a unit than another one.
+func (s *sharer) lighter(a, b int, u unit) bool {
 	x, y := s.load[a], s.load[b]
-	return cmp.Or(cmp.Compare(x.rate, y.rate), cmp.Compare(x.topics[topic], y.topics[topic]), cmp.Compare(x.count-x.quota, y.count-y.quota)) < 0
+	byRate, byTopic := cmp.Compare(x.rate, y.rate), cmp.Compare(x.topics[u.topic], y.topics[u.topic])
+	if u.rate == 0 {
+		byRate, byTopic = byTopic, byRate
+	}
+	return cmp.Or(byRate, byTopic, cmp.Compare(x.count-x.quota, y.count-y.quota)) < 0
 }
 
 // Partitions are exchanged only where it matters, because each that moves stands

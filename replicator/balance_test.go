@@ -127,6 +127,26 @@ func TestLateWorkerGetsItsPart(t *testing.T) {
 	}
 }
 
+// TestNewTopicIsSpread: of a topic without rates every worker gets its part, although one has less to do at that moment.
+func TestNewTopicIsSpread(t *testing.T) {
+	var units []unit
+	for i := range 6 {
+		units = append(units, unit{topic: "a/", name: fmt.Sprint("a/", i), owner: i % 2, rate: float64(1 + i%2)})
+	}
+	for _, topic := range []string{"b/", "c/"} {
+		for i := range 8 {
+			units = append(units, unit{topic: topic, name: fmt.Sprint(topic, i), owner: nobody})
+		}
+	}
+	got := map[string][2]int{}
+	for i, m := range share(units, 2) {
+		n := got[units[i].topic]
+		n[m]++
+		got[units[i].topic] = n
+	}
+	require.Equal(t, map[string][2]int{"a/": {3, 3}, "b/": {4, 4}, "c/": {4, 4}}, got)
+}
+
 // TestDeadWorkersPartIsSpread: what a dead worker had goes to those who have less
 // to do.
 func TestDeadWorkersPartIsSpread(t *testing.T) {
