@@ -3,6 +3,9 @@ package replicator
 import (
 	"context"
 	"sync"
+
+	"github.com/portage-kafka/portage/events"
+	"golang.org/x/sync/errgroup"
 )
 
 // bulk does for many partitions at once what they ask for one by one: what is
@@ -49,4 +52,28 @@ func (b *bulk[T]) run(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// sharded is a bulk for each partition of the control topics: one that does not
+// answer holds up nobody else.
+type sharded[T any] [events.ControlPartitions]*bulk[T]
+
+func newSharded[T any](do func(context.Context, []T)) *sharded[T] {
+	var s sharded[T]
+	for i := range s {
+		s[i] = newBulk(do)
+	}
+	return &s
+}
+
+// ask enters a request about a partition of a topic.
+func (s *sharded[T]) ask(k events.CopyKey, t T) { s[k.ControlPartition()].ask(t) }
+
+// run serves until ctx ends.
+func (s *sharded[T]) run(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	for _, b := range s {
+		all.Go(func() error { return b.run(ctx) })
+	}
+	return all.Wait()
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/portage-kafka/portage/events"
-	"golang.org/x/sync/errgroup"
 )
 
 // errNoLease says that the group has not confirmed the membership lately.
@@ -19,23 +18,26 @@ type claimRequest struct {
 	claim events.Claim
 }
 
-// claimsAtOnce bounds the claims on their way: those of one control partition go
-// one after the other anyhow.
-const claimsAtOnce = 2 * events.ControlPartitions
-
-// publishClaims publishes claims, inside the lease only: a claim fences the owner
-// before.
+// publishClaims publishes claims of one control partition in one batch, inside
+// the lease only: a claim fences the owner before.
 func (w *Worker) publishClaims(ctx context.Context, all []claimRequest) {
 	w.awaitLease(ctx)
-	var work errgroup.Group
-	work.SetLimit(claimsAtOnce)
+	claims, mine := map[events.CopyKey]events.Claim{}, all[:0]
 	for _, r := range all {
-		work.Go(func() error {
-			r.p.finished(w.publishClaim(ctx, r))
-			return nil
-		})
+		if !r.p.lives(r.life) {
+			r.p.finished(nil)
+			continue
+		}
+		r.claim.Nonce = w.cfg.Nonce()
+		claims[r.p.key], mine = r.claim, append(mine, r)
 	}
-	_ = work.Wait() // they tell their partitions
+	err := errNoLease
+	if w.lease() > w.now() {
+		err = w.offsets.PublishClaims(ctx, claims)
+	}
+	for _, r := range mine {
+		r.p.finished(r.published(err))
+	}
 }
 
 // awaitLease waits for a lease, which follows an assignment at once: not as many
@@ -49,18 +51,13 @@ func (w *Worker) awaitLease(ctx context.Context) {
 	}
 }
 
-func (w *Worker) publishClaim(ctx context.Context, r claimRequest) error {
-	switch {
-	case !r.p.lives(r.life):
-		return nil
-	case w.lease() <= w.now():
-		return errNoLease
-	}
-	r.claim.Nonce = w.cfg.Nonce()
-	if _, err := w.offsets.PublishClaim(ctx, r.p.key, r.claim); err != nil {
+// published tells the partition that its claim is in the topic, or why not. What
+// it is worth, the core sees when it has loaded everything once more.
+func (r claimRequest) published(err error) error {
+	if err != nil {
 		return fmt.Errorf("claim owner epoch %d with producer id %d: %w", r.claim.OwnerEpoch, r.claim.ProducerID, err)
 	}
-	w.cfg.Log.Debug().Stringer("partition", r.p.key).Int32("owner_epoch", r.claim.OwnerEpoch).Int64("producer_id", r.claim.ProducerID).Int16("producer_epoch", r.claim.ProducerEpoch).Msg("claimed")
+	r.p.log().Debug().Int32("owner_epoch", r.claim.OwnerEpoch).Int64("producer_id", r.claim.ProducerID).Int16("producer_epoch", r.claim.ProducerEpoch).Msg("claimed")
 	r.p.update(r.life, func(c *core) { c.claimed(r.claim) })
 	return nil
 }

@@ -238,7 +238,7 @@ func (p *partition) nextTask() task {
 	case askLoad:
 		return task{hand: func() { p.askLoad(life) }}
 	case askClaim:
-		return task{hand: func() { p.w.claims.ask(claimRequest{p, life, a.claim}) }}
+		return task{hand: func() { p.w.claims.ask(p.key, claimRequest{p, life, a.claim}) }}
 	case askBounds:
 		if !p.alone {
 			survey := p.w.surveyOf(p.run, p.pair())

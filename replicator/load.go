@@ -11,7 +11,7 @@ import (
 // loader reads the claims and blocks of many partitions at once: a read takes a
 // whole control partition, however few of its records are wanted.
 type loader struct {
-	*bulk[loading]
+	*sharded[loading]
 	read func(context.Context, []events.CopyKey) (map[events.CopyKey]log.Loaded, error)
 }
 
@@ -23,7 +23,7 @@ type loading struct {
 
 func newLoader(read func(context.Context, []events.CopyKey) (map[events.CopyKey]log.Loaded, error)) *loader {
 	l := &loader{read: read}
-	l.bulk = newBulk(l.answer)
+	l.sharded = newSharded(l.answer)
 	return l
 }
 
@@ -48,7 +48,7 @@ func (l *loader) load(ctx context.Context, key events.CopyKey) (log.Loaded, erro
 		err error
 	}
 	got := make(chan answer, 1)
-	l.ask(loading{key: key, answer: func(found log.Loaded, err error) { got <- answer{found, err} }})
+	l.ask(key, loading{key: key, answer: func(found log.Loaded, err error) { got <- answer{found, err} }})
 	select {
 	case a := <-got:
 		return a.Loaded, a.err
@@ -59,7 +59,7 @@ func (l *loader) load(ctx context.Context, key events.CopyKey) (log.Loaded, erro
 
 // askLoad asks for the claims and blocks of the partition.
 func (p *partition) askLoad(life int) {
-	p.w.loads.ask(loading{key: p.key, answer: func(found log.Loaded, err error) {
+	p.w.loads.ask(p.key, loading{key: p.key, answer: func(found log.Loaded, err error) {
 		if err == nil {
 			p.update(life, func(c *core) { c.loaded(found.Claims, found.Blocks) })
 		}

@@ -3,6 +3,7 @@ package replicator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/portage-kafka/portage/events"
@@ -28,9 +29,15 @@ func TestLoaderReadsForManyAtOnce(t *testing.T) {
 	})
 	done := make(chan error)
 	go func() { done <- l.run(ctx) }()
+	topics := map[int32]string{} // so that one control partition has all of them
+	for p := range int32(6) {
+		for n := 0; topics[p] == "" || (events.CopyKey{Migration: "m", Topic: topics[p], Partition: p}).ControlPartition() != 3; n++ {
+			topics[p] = fmt.Sprint("orders-", n)
+		}
+	}
 	answers := make(chan int64, 10)
 	ask := func(p int32) {
-		got, err := l.load(ctx, events.CopyKey{Partition: p})
+		got, err := l.load(ctx, events.CopyKey{Migration: "m", Topic: topics[p], Partition: p})
 		if err != nil {
 			t.Error(err)
 		}
@@ -68,4 +75,31 @@ func TestLoaderHandsErrorsOn(t *testing.T) {
 	require.ErrorIs(t, err, broken)
 	cancel()
 	<-done
+}
+
+// TestShardsDoNotWaitForOneAnother: what hangs for one control partition is
+// answered for another.
+func TestShardsDoNotWaitForOneAnother(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	key := func(p int32) events.CopyKey { return events.CopyKey{Migration: "m", Topic: "orders", Partition: p} }
+	other := int32(1)
+	for key(other).ControlPartition() == key(0).ControlPartition() {
+		other++
+	}
+	hangs := make(chan struct{})
+	l := newLoader(func(ctx context.Context, keys []events.CopyKey) (map[events.CopyKey]log.Loaded, error) {
+		if keys[0] == key(0) {
+			close(hangs)
+			<-ctx.Done()
+		}
+		return nil, nil
+	})
+	done := make(chan error)
+	go func() { done <- l.run(ctx) }()
+	l.ask(key(0), loading{key: key(0), answer: func(log.Loaded, error) {}})
+	<-hangs
+	_, err := l.load(ctx, key(other))
+	require.NoError(t, err)
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
 }

@@ -32,7 +32,7 @@ type Worker struct {
 	limits    *limiter
 	keepers   *keepers
 	loads     *loader
-	claims    *bulk[claimRequest]
+	claims    *sharded[claimRequest]
 	publisher *publisher
 	progress  *reporter
 	verifying chan struct{}
@@ -83,7 +83,7 @@ func New(cfg Config) (*Worker, error) {
 	w.limits = newLimiter(w.links.nudge)
 	w.keepers = newKeepers(cfg.Starting)
 	w.loads = newLoader(w.offsets.LoadAll)
-	w.claims = newBulk(w.publishClaims)
+	w.claims = newSharded(w.publishClaims)
 	w.publisher = newPublisher(w)
 	w.progress = newReporter(w)
 	return w, nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/portage-kafka/portage/cluster"
@@ -16,33 +15,16 @@ import (
 
 // Offsets publishes and loads the offset map: claims of lineages and blocks.
 type Offsets struct {
-	c      *cluster.Client
-	o      Options
-	w      *writer
-	claims [events.ControlPartitions]claimIndex
-}
-
-// claimIndex is the claims of one partition, as far as it was read. Blocks are
-// not kept: they may be many.
-type claimIndex struct {
-	mu   sync.Mutex
-	scan scanner
-	all  map[events.CopyKey][]events.Claim // in the order of the log
+	c *cluster.Client
+	o Options
+	w *writer
 }
 
 // NewOffsets returns the offset map on the control cluster.
 func NewOffsets(c *cluster.Client, o Options) *Offsets {
 	o = o.withDefaults()
-	f := &Offsets{c: c, o: o, w: &writer{c: c, o: o, topic: events.TopicOffsets}}
-	for i := range f.claims {
-		x := &f.claims[i]
-		x.scan = scanner{c: c, topic: identity{topic: events.TopicOffsets, partition: int32(i)}, partition: int32(i)}
-		x.clear()
-	}
-	return f
+	return &Offsets{c: c, o: o, w: &writer{c: c, o: o, topic: events.TopicOffsets}}
 }
-
-func (x *claimIndex) clear() { x.all = make(map[events.CopyKey][]events.Claim) }
 
 // PublishBlock writes a block of a partition's map, over its former state.
 func (f *Offsets) PublishBlock(ctx context.Context, k events.CopyKey, b events.Block) error {
@@ -52,19 +34,44 @@ func (f *Offsets) PublishBlock(ctx context.Context, k events.CopyKey, b events.B
 // PublishBlocks writes blocks of many partitions, in one request to each
 // leader. On an error some may be in the topic.
 func (f *Offsets) PublishBlocks(ctx context.Context, blocks map[events.CopyKey][]events.Block) error {
-	records := make(map[int32][]batch.Record)
-	now := time.Now().UnixMilli()
+	var todo outgoing
 	for _, k := range sortedKeys(blocks) {
 		for _, b := range blocks[k] {
 			value, err := events.EncodeBlock(b)
 			if err != nil {
 				return fmt.Errorf("block %s: %w", b.Key(k), err)
 			}
-			p := k.ControlPartition()
-			records[p] = append(records[p], batch.Record{Timestamp: now, Key: []byte(b.Key(k).String()), Value: value})
+			todo.add(b.Key(k), value)
 		}
 	}
-	return f.w.write(ctx, records)
+	return f.w.write(ctx, todo.records)
+}
+
+// PublishClaims writes one claim each of many partitions, in one request to each
+// leader. Whether it counts is for the owner to see who loads the partition
+// again: another claim may precede it. On an error some may be in the topic.
+func (f *Offsets) PublishClaims(ctx context.Context, claims map[events.CopyKey]events.Claim) error {
+	var todo outgoing
+	for _, k := range sortedKeys(claims) {
+		c := claims[k]
+		value, err := events.EncodeClaim(c)
+		if err != nil {
+			return fmt.Errorf("claim %s: %w", c.Key(k), err)
+		}
+		todo.add(c.Key(k), value)
+	}
+	return f.w.write(ctx, todo.records)
+}
+
+// outgoing is records on their way to portage.offsets, by partition.
+type outgoing struct{ records map[int32][]batch.Record }
+
+func (o *outgoing) add(k events.OffsetsKey, value []byte) {
+	if o.records == nil {
+		o.records = make(map[int32][]batch.Record)
+	}
+	p := k.Copy.ControlPartition()
+	o.records[p] = append(o.records[p], batch.Record{Timestamp: time.Now().UnixMilli(), Key: []byte(k.String()), Value: value})
 }
 
 func sortedKeys[V any](m map[events.CopyKey]V) []events.CopyKey {
@@ -76,51 +83,6 @@ func sortedKeys[V any](m map[events.CopyKey]V) []events.CopyKey {
 		return cmp.Or(cmp.Compare(a.Migration, b.Migration), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
 	return keys
-}
-
-// PublishClaim writes a claim and reads it back. It is void if a claim of the
-// same owner epoch precedes it: then the partition is another's.
-func (f *Offsets) PublishClaim(ctx context.Context, k events.CopyKey, claim events.Claim) (void bool, err error) {
-	value, err := events.EncodeClaim(claim)
-	if err != nil {
-		return false, fmt.Errorf("claim %s: %w", claim.Key(k), err)
-	}
-	p := k.ControlPartition()
-	key := []byte(claim.Key(k).String())
-	records := []batch.Record{{Timestamp: time.Now().UnixMilli(), Key: key, Value: value}}
-	if err := f.w.write(ctx, map[int32][]batch.Record{p: records}); err != nil {
-		return false, fmt.Errorf("claim %s: %w", key, err)
-	}
-	claims, err := f.readClaims(ctx, p, k)
-	if err != nil {
-		return false, fmt.Errorf("read back claim %s: %w", key, err)
-	}
-	for _, c := range claims {
-		if c.OwnerEpoch == claim.OwnerEpoch {
-			return c.Nonce != claim.Nonce, nil
-		}
-	}
-	return false, fmt.Errorf("claim %s was acknowledged and is not in %s/%d: the topic loses records", key, events.TopicOffsets, p)
-}
-
-// readClaims reads on to the end of a partition and returns a key's claims.
-func (f *Offsets) readClaims(ctx context.Context, partition int32, k events.CopyKey) ([]events.Claim, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.o.Patience)
-	defer cancel()
-	x := &f.claims[partition]
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	err := x.scan.toEnd(ctx, x.clear, func(r cluster.Record) {
-		key, err := events.ParseOffsetsKey(string(r.Key))
-		if err != nil || !key.Claim {
-			return
-		}
-		_, c, err := events.DecodeClaim(r.Key, r.Value)
-		if err == nil && !has(x.all[key.Copy], c) {
-			x.all[key.Copy] = append(x.all[key.Copy], c)
-		}
-	})
-	return slices.Clone(x.all[k]), err
 }
 
 // has finds a claim that is there already: a repetition of the same record.

@@ -1,11 +1,15 @@
 package log
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/events"
 	"github.com/stretchr/testify/require"
@@ -19,27 +23,22 @@ func block(ownerEpoch int32, number int, watermark int64) events.Block {
 	return events.Block{OwnerEpoch: ownerEpoch, ProducerID: 7, Number: number, Watermark: watermark, Runs: []byte{byte(watermark)}}
 }
 
+// publishClaim publishes one claim as an owner of its own.
+func publishClaim(t *testing.T, ctx context.Context, c *cluster.Client, k events.CopyKey, claim events.Claim) {
+	t.Helper()
+	require.NoError(t, NewOffsets(c, Options{}).PublishClaims(ctx, map[events.CopyKey]events.Claim{k: claim}))
+}
+
 func TestClaimsAndBlocks(t *testing.T) {
 	f := ready(t, 1)
 	ctx := within(t, 10*time.Second)
 	o := NewOffsets(f.c, Options{})
-	void, err := o.PublishClaim(ctx, at(3), claim("w1"))
-	require.NoError(t, err)
-	require.False(t, void)
-	void, err = o.PublishClaim(ctx, at(3), claim("w1"))
-	require.NoError(t, err)
-	require.False(t, void, "the same claim again is the same claim")
-	void, err = NewOffsets(f.c, Options{}).PublishClaim(ctx, at(3), claim("w2"))
-	require.NoError(t, err)
-	require.True(t, void, "the lineage is another's")
-	void, err = o.PublishClaim(ctx, at(4), claim("w2"))
-	require.NoError(t, err)
-	require.False(t, void, "another partition has lineages of its own")
 	next := claim("w2")
 	next.OwnerEpoch, next.Nonce = 3, "later"
-	void, err = o.PublishClaim(ctx, at(3), next)
-	require.NoError(t, err)
-	require.False(t, void)
+	for _, c := range []events.Claim{claim("w1"), claim("w1"), claim("w2"), next} { // the same claim again is the same claim
+		publishClaim(t, ctx, f.c, at(3), c)
+	}
+	publishClaim(t, ctx, f.c, at(4), claim("w2"))
 
 	for _, b := range []events.Block{block(2, 0, 5), block(2, 0, 8), block(2, 1, 9), block(3, 0, 11), block(10, 0, 12)} {
 		require.NoError(t, o.PublishBlock(ctx, at(3), b))
@@ -61,29 +60,50 @@ func TestClaimsAndBlocks(t *testing.T) {
 	require.Empty(t, blocks)
 }
 
-// TestOneClaimWins: many owners claim one lineage at once; exactly one has it.
-func TestOneClaimWins(t *testing.T) {
+// TestClaimsOfRivals: owners claim the same partitions at once, in batches that are
+// lost on the way. Every claim is there, in the one order that everybody sees.
+func TestClaimsOfRivals(t *testing.T) {
 	f := ready(t, 1)
 	f.wire.then(deliver, loseAck, loseSend, loseAck, deliver, loseSend)
 	ctx := within(t, 20*time.Second)
-	const owners = 6
-	voids := make([]bool, owners)
+	const owners, partitions = 6, 20
 	var wg sync.WaitGroup
 	for i := range owners {
 		wg.Go(func() {
-			void, err := NewOffsets(f.c, Options{}).PublishClaim(ctx, at(0), claim(fmt.Sprint("w", i)))
-			if err != nil {
+			claims := map[events.CopyKey]events.Claim{}
+			for p := range int32(partitions) {
+				claims[at(p)] = claim(fmt.Sprint("w", i))
+			}
+			if err := NewOffsets(f.c, Options{}).PublishClaims(ctx, claims); err != nil {
 				t.Errorf("claim: %v", err)
 			}
-			voids[i] = void
 		})
 	}
 	wg.Wait()
-	claims, _, err := NewOffsets(f.c, Options{}).Load(ctx, at(0))
+	for p := range int32(partitions) {
+		one, _, err := NewOffsets(f.c, Options{}).Load(ctx, at(p))
+		require.NoError(t, err)
+		require.Len(t, one, owners)
+		other, _, err := NewOffsets(f.c, Options{}).Load(ctx, at(p))
+		require.NoError(t, err)
+		require.Equal(t, one, other)
+	}
+}
+
+// TestClaimsGoTogether: claims of many partitions take one request to each leader.
+func TestClaimsGoTogether(t *testing.T) {
+	f := ready(t, 1)
+	ctx := within(t, 20*time.Second)
+	claims := map[events.CopyKey]events.Claim{}
+	for p := range int32(500) {
+		claims[at(p)] = claim("w1")
+	}
+	require.NoError(t, NewOffsets(f.c, Options{}).PublishClaims(ctx, claims))
+	require.Equal(t, 1, f.wire.sent())
+	loaded, err := NewOffsets(f.c, Options{}).LoadAll(ctx, slices.Collect(maps.Keys(claims)))
 	require.NoError(t, err)
-	require.Len(t, claims, owners)
-	for i := range owners {
-		require.Equal(t, claims[0].Owner != fmt.Sprint("w", i), voids[i], "the first in the log has it: %v", claims)
+	for k, c := range claims {
+		require.Equal(t, []events.Claim{c}, loaded[k].Claims)
 	}
 }
 
@@ -167,24 +187,7 @@ func TestOffsetsThatCannotBe(t *testing.T) {
 	ctx := within(t, 5*time.Second)
 	o := NewOffsets(f.c, Options{})
 	require.ErrorContains(t, o.PublishBlock(ctx, at(1), block(-1, 0, 5)), "block move/orders/1/-1.0")
-	_, err := o.PublishClaim(ctx, at(1), events.Claim{})
-	require.ErrorContains(t, err, "owner")
+	require.ErrorContains(t, o.PublishClaims(ctx, map[events.CopyKey]events.Claim{at(1): {}}), "owner")
 	require.ErrorContains(t, NewProgress(f.c, Options{}).Publish(ctx, at(1), events.Progress{}), "progress of move/orders/1")
 	require.Zero(t, f.wire.sent())
-}
-
-func TestClaimsAfterARecreation(t *testing.T) {
-	f := ready(t, 1)
-	ctx := within(t, 20*time.Second)
-	o := NewOffsets(f.c, Options{})
-	_, err := o.PublishClaim(ctx, at(3), claim("w1"))
-	require.NoError(t, err)
-	recreate(t, f, events.TopicOffsets)
-	require.Eventually(t, func() bool {
-		claims, err := o.readClaims(ctx, at(3).ControlPartition(), at(3))
-		return err == nil && len(claims) == 0
-	}, 10*time.Second, identityEvery)
-	void, err := o.PublishClaim(ctx, at(3), claim("w2"))
-	require.NoError(t, err)
-	require.False(t, void, "the former claim is gone with its topic")
 }
