@@ -16,7 +16,7 @@ REAL_HOMES := $(wildcard testkit cluster events projector replicator agent cmd)
 REAL_PKGS = $(addprefix ./,$(sort $(patsubst %/,%,$(dir $(shell grep -rl --include='*_test.go' '^func TestReal' $(REAL_HOMES))))))
 
 .DEFAULT_GOAL := help
-.PHONY: help test check kafka kafka-fetch lint fmt cover bench bench-copy soak demo schema
+.PHONY: help test check kafka kafka-fetch lint fmt cover bench bench-copy bench-many soak demo schema
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ soak: kafka-fetch ## ten minutes of killed workers and broken brokers, on three 
 
 bench-copy: kafka-fetch ## copying beside MirrorMaker 2 and the limit, on real brokers (half an hour; ARGS="-mb 300 -runs 1")
 	$(GO) run ./testkit/bench/copy $(ARGS)
+
+bench-many: ## what 10,000 partitions cost a worker, on embedded clusters (ARGS="-rtt 40ms", or "-real -partitions 2000")
+	$(GO) run ./testkit/bench/many $(ARGS)
 
 demo: ## a whole migration on embedded clusters
 	$(GO) run ./cmd/portage demo
