@@ -11,7 +11,8 @@
 //	 1  protocol versions         brokers before Kafka 0.11 do not speak the format of batches
 //	 2  hazardous versions        the brokers' release is known to lose or double records (Warning)
 //	 4  message size              the target's default would refuse batches that the source takes
-//	 7  timestamps                the target would refuse old records, or the source overwrites timestamps (Warning)
+//	 7  timestamps                the target will refuse old or early records once the copy has ended, or the
+//	                              source overwrites timestamps (Warning)
 //	 9  compaction and null keys  a compacted target topic stands for one that is not
 //	11  replication               fewer replicas than must be in sync, or than on the source (Warning)
 //	12  partitions in trouble     without leader, or with replicas out of sync (Warning)
@@ -25,6 +26,7 @@
 //	29  partition counts          differ, so keys would change their partition
 //	30  cluster ids               one cluster under two names
 //	31  control topics            missing, on the source, not compacted, or with few replicas (Warning)
+//	32  message format            records older than Kafka 0.11 cannot be copied
 //
 // What is not marked is a Failure. A check that cannot look is one, too.
 package preflight

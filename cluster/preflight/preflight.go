@@ -85,6 +85,7 @@ func checks() []check {
 		{29, "partition counts", partitionCounts},
 		{30, "cluster ids", clusterIDs},
 		{31, "control topics", controlTopics},
+		{32, "message format", messageFormat},
 	}
 }
 

@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -71,6 +72,14 @@ func (s *scene) write(c *embedded.Cluster, topic, id string) {
 	require.NoError(s.t, producer.ProduceSync(s.t.Context(), &kgo.Record{Topic: topic, Value: []byte("v")}).FirstErr())
 }
 
+// writeAt appends a record of some time to the first partition of the source topic.
+func (s *scene) writeAt(at time.Time) {
+	producer, err := kgo.NewClient(kgo.SeedBrokers(s.pair.Source.Bootstrap()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(s.t, err)
+	s.t.Cleanup(producer.Close)
+	require.NoError(s.t, producer.ProduceSync(s.t.Context(), &kgo.Record{Topic: "orders", Value: []byte("v"), Timestamp: at}).FirstErr())
+}
+
 func (s *scene) run() Report {
 	r, err := Run(s.t.Context(), s.Subject)
 	require.NoError(s.t, err)
@@ -104,7 +113,7 @@ func TestAllPass(t *testing.T) {
 		require.NotEmpty(t, f.Name)
 		numbers = append(numbers, f.Check)
 	}
-	require.Equal(t, []int{1, 2, 4, 7, 9, 11, 12, 13, 14, 15, 22, 24, 25, 29, 30, 31}, numbers)
+	require.Equal(t, []int{1, 2, 4, 7, 9, 11, 12, 13, 14, 15, 22, 24, 25, 29, 30, 31, 32}, numbers)
 }
 
 // TestTopics plants one hazard of a topic at a time: it is found, and nothing
@@ -124,7 +133,12 @@ func TestTopics(t *testing.T) {
 			check: 7, severity: Warning, subject: "orders", evidence: "append times"},
 		"a setting of its own goes along": {target: config{"message.max.bytes": "1000000"}, plant: func(s *scene) { s.again("orders", config{"max.message.bytes": "2000000"}) }},
 		"old records": {target: config{"log.message.timestamp.before.max.ms": "3600000"},
-			check: 7, severity: Failure, subject: "orders", evidence: "message.timestamp.before.max.ms is 3600000 on new (the default of new): older records would be refused"},
+			check: 7, severity: Warning, subject: "orders", evidence: "message.timestamp.before.max.ms is 3600000 on new (a default): once the migration is finished, new records older than that are refused"},
+		"records from the future": {target: config{"log.message.timestamp.after.max.ms": "3600000"}, plant: func(s *scene) { s.write(s.pair.Source, "orders", ""); s.writeAt(time.Now().Add(2 * time.Hour)) },
+			check: 7, severity: Warning, subject: "orders", evidence: "record 1 of partition 0 is more than 1h0m0s in the future"},
+		"an old message format": {plant: func(s *scene) { s.again("orders", config{"message.format.version": "0.10.2-IV0"}) },
+			check: 32, severity: Failure, subject: "orders", evidence: "message.format.version is 0.10.2-IV0 on old"},
+		"the message format of 0.11": {plant: func(s *scene) { s.again("orders", config{"message.format.version": "0.11.0-IV2"}) }},
 		"compacted target": {plant: func(s *scene) { s.topic(s.pair.Target, "orders", 2, config{"cleanup.policy": "compact"}) },
 			check: 9, severity: Failure, subject: "orders", evidence: "orders on new has cleanup.policy=compact, the source delete"},
 		"open transaction": {plant: func(s *scene) { s.write(s.pair.Source, "orders", "tx") },

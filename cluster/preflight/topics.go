@@ -38,60 +38,6 @@ func messageSize(ctx context.Context, f *facts) (out []Finding, err error) {
 	return out, nil
 }
 
-// timestamps: what the target may refuse or change.
-func timestamps(ctx context.Context, f *facts) (out []Finding, err error) {
-	for _, p := range f.Pairs {
-		v, err := f.topicConfig(ctx, p.Topic, "message.timestamp.type")
-		if err != nil {
-			return out, err
-		}
-		if v.Value == "LogAppendTime" {
-			out = append(out, Finding{
-				Subject: p.Topic, Severity: Warning, Evidence: "the source writes append times; they are copied as they are, and new records get theirs from the target once the migration is finished",
-			})
-		}
-		for _, name := range []string{"message.timestamp.before.max.ms", "message.timestamp.difference.max.ms"} {
-			found, err := f.timeBound(ctx, p, name)
-			if err != nil {
-				return out, err
-			}
-			out = append(out, found...)
-		}
-	}
-	return out, nil
-}
-
-// unbounded is a bound on the age of records, in milliseconds, that no record
-// reaches: a hundred years.
-const unbounded = 100 * 365 * 24 * 3600 * 1000
-
-// timeBound looks for a bound on the age of records that the target topic would
-// have: the source topic's own goes along with its settings, else that of the
-// topic that is there or the brokers' default counts.
-func (f *facts) timeBound(ctx context.Context, p Pair, name string) ([]Finding, error) {
-	v, err := f.topicConfig(ctx, p.Topic, name)
-	if err != nil {
-		return nil, err
-	}
-	if bound, err := strconv.ParseInt(v.Value, 10, 64); err == nil && !v.Default {
-		if bound >= unbounded {
-			return nil, nil
-		}
-		return []Finding{{
-			Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s is %d on the topic and goes along: older records would be refused on %s", name, bound, p.Target.Name()),
-			Fix: "remove the bound from the topic while it is copied",
-		}}, nil
-	}
-	bound, where, ok, err := f.targetNumber(ctx, p, name, "log."+name)
-	if err != nil || !ok || bound >= unbounded {
-		return nil, err
-	}
-	return []Finding{{
-		Subject: p.Topic, Severity: Failure, Evidence: fmt.Sprintf("%s is %d on %s (%s): older records would be refused", name, bound, p.Target.Name(), where),
-		Fix: "remove the bound on the target while topics are copied",
-	}}, nil
-}
-
 // nullKeys: a target topic that is compacted holds no records without keys.
 func nullKeys(ctx context.Context, f *facts) (out []Finding, err error) {
 	for _, p := range f.Pairs {

@@ -3,6 +3,7 @@ package driver
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -16,19 +17,61 @@ import (
 // retention.
 const retentionMargin = 24 * time.Hour
 
-// copyingConfigs are the settings that a target topic has while it is copied:
-// nothing is compacted or deleted by size there, bytes stay as they were sent,
-// times stay the records' own.
+// copyingConfigs are the settings that a target topic is created with: nothing is
+// compacted or deleted by size there, bytes stay as they were sent, times stay
+// the records' own. What it needs besides depends on its brokers: openBounds.
 func copyingConfigs(source map[string]string) map[string]string {
-	out := make(map[string]string)
-	maps.Copy(out, finalConfigs(source))
+	out := finalConfigs(source)
+	for _, name := range timeBounds() {
+		delete(out, name)
+	}
 	out["cleanup.policy"] = "delete"
 	out["retention.bytes"] = "-1"
 	out["compression.type"] = "producer"
 	out["message.timestamp.type"] = "CreateTime"
 	out["retention.ms"] = "-1"
-	if ms, err := strconv.ParseInt(source["retention.ms"], 10, 64); err == nil && ms >= 0 {
+	if ms, err := strconv.ParseInt(source["retention.ms"], 10, 64); err == nil && ms >= 0 && ms <= math.MaxInt64-retentionMargin.Milliseconds() {
 		out["retention.ms"] = strconv.FormatInt(ms+retentionMargin.Milliseconds(), 10)
+	}
+	return out
+}
+
+// The settings by which brokers refuse records for their times: the first one
+// before Kafka 4.0, the others since 3.6 (KIP-937).
+const (
+	boundAround = "message.timestamp.difference.max.ms"
+	boundBefore = "message.timestamp.before.max.ms"
+	boundAfter  = "message.timestamp.after.max.ms"
+)
+
+func timeBounds() []string { return []string{boundAround, boundBefore, boundAfter} }
+
+// openBounds are the settings that let a topic take the records of any time, as
+// far as its brokers have such settings: they know what the topic shows.
+func openBounds[V any](known map[string]V) map[string]string {
+	out := make(map[string]string)
+	for _, name := range timeBounds() {
+		if _, ok := known[name]; ok {
+			out[name] = strconv.FormatInt(math.MaxInt64, 10)
+		}
+	}
+	return out
+}
+
+// boundsFor puts the source's bound on times into the words of brokers that do
+// not know its setting any more.
+func boundsFor[V any](configs map[string]string, known map[string]V) map[string]string {
+	out := maps.Clone(configs)
+	around, set := configs[boundAround]
+	if _, ok := known[boundAround]; ok || !set {
+		return out
+	}
+	delete(out, boundAround)
+	for _, name := range []string{boundBefore, boundAfter} {
+		_, there := known[name]
+		if _, own := configs[name]; there && !own {
+			out[name] = around
+		}
 	}
 	return out
 }

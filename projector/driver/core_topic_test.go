@@ -21,10 +21,35 @@ func TestCopyingConfigs(t *testing.T) {
 	}, copyingConfigs(source))
 	require.Equal(t, "-1", copyingConfigs(map[string]string{"retention.ms": "-1"})["retention.ms"], "kept for ever stays for ever")
 	require.Equal(t, "-1", copyingConfigs(nil)["retention.ms"], "a broker's default may be shorter than the source's")
+	require.Equal(t, "-1", copyingConfigs(map[string]string{"retention.ms": "9223372036854775807"})["retention.ms"], "a margin more is no number of Kafka's")
 	final := finalConfigs(source)
 	require.Equal(t, "compact", final["cleanup.policy"])
 	require.NotContains(t, final, "leader.replication.throttled.replicas")
 	require.Equal(t, []string{`cleanup.policy: have "delete", want "compact"`}, differing(map[string]string{"a": "1", "cleanup.policy": "compact"}, map[string]string{"a": "1", "cleanup.policy": "delete"}))
+}
+
+// TestTimeBounds: no bound on times goes along while old records are copied;
+// every one that the target knows is open meanwhile, and the source's returns in
+// words that the target knows.
+func TestTimeBounds(t *testing.T) {
+	known := func(names ...string) map[string]bool {
+		out := map[string]bool{"retention.ms": true}
+		for _, n := range names {
+			out[n] = true
+		}
+		return out
+	}
+	const open = "9223372036854775807"
+	before36, from36, from40 := known(boundAround), known(boundAround, boundBefore, boundAfter), known(boundBefore, boundAfter)
+	source := map[string]string{boundAround: "1000", boundAfter: "5", "retention.ms": "1"}
+	require.Equal(t, map[string]string{"retention.ms": "86400001", "retention.bytes": "-1", "cleanup.policy": "delete",
+		"compression.type": "producer", "message.timestamp.type": "CreateTime"}, copyingConfigs(source))
+	require.Equal(t, map[string]string{boundAround: open}, openBounds(before36))
+	require.Equal(t, map[string]string{boundAround: open, boundBefore: open, boundAfter: open}, openBounds(from36))
+	require.Equal(t, map[string]string{boundBefore: open, boundAfter: open}, openBounds(from40))
+	require.Equal(t, source, boundsFor(source, from36))
+	require.Equal(t, map[string]string{boundBefore: "1000", boundAfter: "5", "retention.ms": "1"}, boundsFor(source, from40))
+	require.Equal(t, map[string]string{"retention.ms": "1"}, boundsFor(map[string]string{"retention.ms": "1"}, from40))
 }
 
 func TestBehind(t *testing.T) {

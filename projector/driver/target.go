@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ func (w *work) ensureTopic(ctx context.Context, t *fsm.Topic) (stands events.Tar
 	if err != nil {
 		return stands, err
 	}
-	if err := w.ensureConfigs(ctx, target, t.Plan.TargetTopic, wanted); err != nil {
+	if wanted, err = w.ensureConfigs(ctx, target, t.Plan.TargetTopic, wanted); err != nil {
 		return stands, err
 	}
 	acls, err := w.copyACLs(ctx, t, false)
@@ -138,50 +139,66 @@ func (w *work) looksOurs(ctx context.Context, target *cluster.Client, t *fsm.Top
 	return true, nil
 }
 
-// ensureConfigs sets what differs and reads it back.
-func (w *work) ensureConfigs(ctx context.Context, target *cluster.Client, topic string, wanted map[string]string) error {
-	if err := w.compareConfigs(ctx, target, topic, wanted); !errors.Is(err, errConfigs) {
-		return err
+// ensureConfigs sets what differs from the settings wanted and from open bounds
+// on times, reads it back and returns what is set.
+func (*work) ensureConfigs(ctx context.Context, target *cluster.Client, topic string, wanted map[string]string) (map[string]string, error) {
+	known, err := target.TopicConfigs(ctx, topic)
+	if err != nil {
+		return nil, err
 	}
-	if err := target.AlterTopicConfigs(ctx, topic, wanted, nil); err != nil {
-		return err
+	all := openBounds(known)
+	maps.Copy(all, wanted)
+	if len(differing(all, valuesOf(known))) == 0 {
+		return all, nil
 	}
-	return w.compareConfigs(ctx, target, topic, wanted)
+	if err := target.AlterTopicConfigs(ctx, topic, all, nil); err != nil {
+		return nil, err
+	}
+	return all, compareConfigs(ctx, target, topic, all)
 }
 
 // errConfigs says that a topic's settings are not as wanted.
 var errConfigs = errors.New("the configs differ")
 
-func (*work) compareConfigs(ctx context.Context, target *cluster.Client, topic string, wanted map[string]string) error {
+func compareConfigs(ctx context.Context, target *cluster.Client, topic string, wanted map[string]string) error {
 	values, err := target.TopicConfigs(ctx, topic)
 	if err != nil {
 		return err
 	}
-	have := make(map[string]string)
-	for name, v := range values {
-		have[name] = v.Value
-	}
-	if diff := differing(wanted, have); len(diff) > 0 {
+	if diff := differing(wanted, valuesOf(values)); len(diff) > 0 {
 		return fmt.Errorf("%s on %s: %w: %s", topic, target.Name(), errConfigs, strings.Join(diff, "; "))
 	}
 	return nil
 }
 
-// finalConfigs sets what the source has and removes what only the copy needed.
-func (w *work) finalConfigs(ctx context.Context, t *fsm.Topic, configs map[string]string) error {
+func valuesOf(configs map[string]cluster.ConfigValue) map[string]string {
+	out := make(map[string]string, len(configs))
+	for name, v := range configs {
+		out[name] = v.Value
+	}
+	return out
+}
+
+// finalConfigs sets what the source has, removes what only the copy needed, and
+// returns what is set.
+func (w *work) finalConfigs(ctx context.Context, t *fsm.Topic, source map[string]string) (map[string]string, error) {
 	target, err := w.d.cfg.Clusters(ctx, t.Plan.Target.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var remove []string
-	for name := range copyingConfigs(t.Plan.Configs) {
-		if _, keep := configs[name]; !keep {
-			remove = append(remove, name)
-		}
+	known, err := target.TopicConfigs(ctx, t.Plan.TargetTopic)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(remove)
+	configs := boundsFor(source, known)
+	needed := openBounds(known)
+	maps.Copy(needed, copyingConfigs(t.Plan.Configs))
+	remove := slices.DeleteFunc(slices.Sorted(maps.Keys(needed)), func(name string) bool {
+		_, keep := configs[name]
+		return keep
+	})
 	if err := target.AlterTopicConfigs(ctx, t.Plan.TargetTopic, configs, remove); err != nil {
-		return err
+		return nil, err
 	}
-	return w.compareConfigs(ctx, target, t.Plan.TargetTopic, configs)
+	return configs, compareConfigs(ctx, target, t.Plan.TargetTopic, configs)
 }

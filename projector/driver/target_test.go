@@ -60,7 +60,9 @@ func TestCreateAgain(t *testing.T) {
 // settings of a copy, and is never called portage's.
 func TestCreateExisting(t *testing.T) {
 	r := newRig(t)
-	require.NoError(t, r.pair.Target.CreateTopic(embedded.Topic{Name: "orders", Partitions: 1, Configs: map[string]string{"cleanup.policy": "compact"}}))
+	require.NoError(t, r.pair.Target.CreateTopic(embedded.Topic{Name: "orders", Partitions: 1, Configs: map[string]string{
+		"cleanup.policy": "compact", boundAfter: "3600000",
+	}}))
 	r.plan(nil, events.TopicPlanned{Partitions: 1, ReplicationFactor: 1, Existing: true}, "orders")
 	r.say(events.Operator, events.MigrationStream, 0, events.StartRequested{})
 	r.does(orders, "CopyStarted")
@@ -72,6 +74,7 @@ func TestCreateExisting(t *testing.T) {
 	have, err := r.target().TopicConfigs(t.Context(), "orders")
 	require.NoError(t, err)
 	require.Equal(t, "delete", have["cleanup.policy"].Value)
+	require.Equal(t, "9223372036854775807", have[boundAfter].Value, "records of any time are taken")
 }
 
 // TestCreateFails: whatever the brokers refuse is tried again, and recorded with
@@ -183,16 +186,40 @@ func TestFinalConfigs(t *testing.T) {
 	r.created("orders")
 	w := &work{d: r.d, it: item{"m", orders}}
 	row, wanted := r.topic("orders"), map[string]string{"retention.ms": "1000"}
-	mend := broken(r.pair.Target, kmsg.IncrementalAlterConfigs, "", kerr.PolicyViolation)
-	require.ErrorContains(t, w.finalConfigs(t.Context(), row, wanted), "POLICY_VIOLATION")
-	mend()
-	require.NoError(t, w.finalConfigs(t.Context(), row, wanted))
+	for _, key := range []kmsg.Key{kmsg.DescribeConfigs, kmsg.IncrementalAlterConfigs} {
+		mend := broken(r.pair.Target, key, "", kerr.PolicyViolation)
+		_, err := w.finalConfigs(t.Context(), row, wanted)
+		require.ErrorContains(t, err, "POLICY_VIOLATION", key.Name())
+		mend()
+	}
+	set, err := w.finalConfigs(t.Context(), row, wanted)
+	require.NoError(t, err)
+	require.Equal(t, wanted, set)
 	have, err := r.target().TopicConfigs(t.Context(), "orders")
 	require.NoError(t, err)
 	require.Equal(t, "1000", have["retention.ms"].Value)
 	require.True(t, have["retention.bytes"].Default, "only the copy needed it")
 	wanted["retention.ms"] = "2000"
-	require.ErrorIs(t, w.compareConfigs(t.Context(), r.target(), "orders", wanted), errConfigs)
+	require.ErrorIs(t, compareConfigs(t.Context(), r.target(), "orders", wanted), errConfigs)
 	r.away["target"] = true
-	require.ErrorIs(t, w.finalConfigs(t.Context(), row, wanted), errAway)
+	_, err = w.finalConfigs(t.Context(), row, wanted)
+	require.ErrorIs(t, err, errAway)
+}
+
+// TestFinalBounds: bounds on times that were open for the copy go again.
+func TestFinalBounds(t *testing.T) {
+	r := newRig(t)
+	require.NoError(t, r.pair.Target.CreateTopic(embedded.Topic{Name: "orders", Partitions: 1, Configs: map[string]string{boundBefore: "1", boundAfter: "1"}}))
+	r.plan(nil, events.TopicPlanned{Partitions: 1, ReplicationFactor: 1, Existing: true, Configs: map[string]string{boundBefore: "3600000"}}, "orders")
+	r.say(events.Operator, events.MigrationStream, 0, events.StartRequested{})
+	r.created("orders")
+	require.Equal(t, "9223372036854775807", r.topic("orders").Target.Configs[boundBefore])
+	w := &work{d: r.d, it: item{"m", orders}}
+	set, err := w.finalConfigs(t.Context(), r.topic("orders"), map[string]string{boundBefore: "3600000"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{boundBefore: "3600000"}, set)
+	have, err := r.target().TopicConfigs(t.Context(), "orders")
+	require.NoError(t, err)
+	require.Equal(t, "3600000", have[boundBefore].Value)
+	require.NotContains(t, have, boundAfter, "only the copy needed it")
 }

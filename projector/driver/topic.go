@@ -104,8 +104,8 @@ func (w *work) finishTopic(ctx context.Context, t *fsm.Topic) (time.Duration, er
 		return w.wait(w.d.recall(w.it, t.Copy, 0), "both sides are being compared", 4*w.idle())
 	}
 	mem := w.d.recall(w.it, t.Copy, 0)
-	configs := finalConfigs(t.Plan.Configs)
-	if err := w.finalConfigs(ctx, t, configs); err != nil {
+	configs, err := w.finalConfigs(ctx, t, finalConfigs(t.Plan.Configs))
+	if err != nil {
 		return w.giveUp(ctx, t, mem, "set the configs of "+t.Plan.TargetTopic, err)
 	}
 	return w.onTopic(ctx, t, events.CopyAxis, events.TopicFinished{Configs: configs})
