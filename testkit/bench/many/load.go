@@ -20,6 +20,7 @@ const migration = "many"
 type topic struct {
 	name       string
 	partitions int32
+	source     cluster.Topic
 	order      events.CopyOrder
 }
 
@@ -44,25 +45,32 @@ func (o options) plan() (topics []topic) {
 // source.
 func (b *bench) load(ctx context.Context) error {
 	b.topics = b.opts.plan()
+	for i := range b.topics {
+		t := &b.topics[i]
+		var to cluster.Topic
+		var err error
+		if t.source, err = create(ctx, b.source, *t); err != nil {
+			return err
+		}
+		if to, err = create(ctx, b.target, *t); err != nil {
+			return err
+		}
+		t.order = events.CopyOrder{
+			Run: true, Source: "source", Topic: t.name, TopicID: hex.EncodeToString(t.source.ID[:]), Partitions: t.partitions,
+			Target: "target", TargetTopic: t.name, TargetTopicID: hex.EncodeToString(to.ID[:]),
+		}
+	}
+	return b.fill(ctx)
+}
+
+// fill writes a record to every partition of the source.
+func (b *bench) fill(ctx context.Context) error {
 	record, err := batch.Build(batch.Spec{}, []batch.Record{{Timestamp: time.Now().UnixMilli(), Key: []byte("key"), Value: make([]byte, 100)}})
 	if err != nil {
 		return err
 	}
-	for i := range b.topics {
-		t := &b.topics[i]
-		from, err := create(ctx, b.source, *t)
-		if err != nil {
-			return err
-		}
-		to, err := create(ctx, b.target, *t)
-		if err != nil {
-			return err
-		}
-		t.order = events.CopyOrder{
-			Run: true, Source: "source", Topic: t.name, TopicID: hex.EncodeToString(from.ID[:]), Partitions: t.partitions,
-			Target: "target", TargetTopic: t.name, TargetTopicID: hex.EncodeToString(to.ID[:]),
-		}
-		if err := fill(ctx, b.source, from, record); err != nil {
+	for _, t := range b.topics {
+		if err := send(ctx, b.source, t.source, record); err != nil {
 			return err
 		}
 	}
@@ -78,8 +86,8 @@ func create(ctx context.Context, c *cluster.Client, t topic) (cluster.Topic, err
 	return have[t.name], err
 }
 
-// fill writes a batch to every partition, with one request to each leader.
-func fill(ctx context.Context, c *cluster.Client, t cluster.Topic, b batch.Batch) error {
+// send writes a batch to every partition, with one request to each leader.
+func send(ctx context.Context, c *cluster.Client, t cluster.Topic, b batch.Batch) error {
 	byLeader := map[int32][]wire.ProducePartition{}
 	for _, p := range t.Partitions {
 		byLeader[p.Leader] = append(byLeader[p.Leader], wire.ProducePartition{Partition: p.ID, Records: b})

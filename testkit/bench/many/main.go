@@ -10,7 +10,9 @@
 // (copied) and portage.offsets a position of every one (published). Then the
 // worker has nothing to do again: the processor time that it uses then, the memory
 // that each partition has added once all garbage is gone, and the connections that
-// it has open to a broker, and had at most, are what idle partitions cost.
+// it has open to a broker, and had at most, are what idle partitions cost. At the
+// end it leaves, and another process takes over with a further record in every
+// partition; that clock runs from the start of the process.
 //
 // A real broker keeps a file and two mapped ones open for each partition, so
 // -real needs a hard limit of open files (ulimit -Hn) above -partitions, and on
@@ -113,6 +115,10 @@ func run(ctx context.Context, o options) (f figures, err error) {
 	if err != nil {
 		return f, fmt.Errorf("start the worker: %w", err)
 	}
-	defer func() { err = errors.Join(err, w.dismiss()) }()
-	return b.measure(ctx, w)
+	f, err = b.measure(ctx, w)
+	if err = errors.Join(err, w.dismiss()); err != nil {
+		return f, err
+	}
+	f.succeeded, err = b.succeed(ctx)
+	return f, err
 }

@@ -30,7 +30,7 @@ func TestRun(t *testing.T) {
 	f, err := run(ctx, options{partitions: 25, perTopic: 10, brokers: 3, rtt: time.Millisecond, calm: 10 * time.Millisecond, idle: 100 * time.Millisecond})
 	require.NoError(t, err)
 	require.Equal(t, 25, f.partitions)
-	for _, took := range []time.Duration{f.ordered, f.copied, f.published, f.starting} {
+	for _, took := range []time.Duration{f.ordered, f.copied, f.published, f.starting, f.succeeded} {
 		require.Positive(t, took)
 	}
 	require.Positive(t, f.open)
@@ -73,5 +73,5 @@ func TestReport(t *testing.T) {
 	require.NoError(t, figures{partitions: 10_000, copied: 2500 * time.Millisecond, heap: 3000, open: 30, peak: 35, busy: 0.0071}.report(&out))
 	require.Regexp(t, `copied +2\.5 s +≤ 30 s\n`, out.String())
 	require.Regexp(t, `heap per idle partition +3000 bytes +≤ 4096 bytes\n`, out.String())
-	require.Regexp(t, `idle +30 +≤ 48.*\n.*at most +35 +≤ 48.*\n.*idle +0\.007 s +≤ 0\.02 s\n`, out.String())
+	require.Regexp(t, `idle +30 +≤ 80.*\n.*at most +35 +≤ 80.*\n.*idle +0\.007 s +≤ 0\.02 s\n`, out.String())
 }

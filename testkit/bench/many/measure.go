@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -22,6 +23,9 @@ type figures struct {
 	// record of every partition, published until the map did: all from before the
 	// first order.
 	ordered, copied, published time.Duration
+	// succeeded is how long another worker took from its start to the second
+	// record of every partition.
+	succeeded time.Duration
 	// starting is the worker's processor time up to published.
 	starting time.Duration
 	// heap is the bytes that a partition has added to the worker's memory.
@@ -74,7 +78,7 @@ func (b *bench) begin(ctx context.Context, f *figures) error {
 		what string
 		do   func(context.Context) error
 		took *time.Duration
-	}{{"orders published", b.order, &f.ordered}, {"first records copied", b.copied, &f.copied}, {"map published", b.published, &f.published}} {
+	}{{"orders published", b.order, &f.ordered}, {"first records copied", func(ctx context.Context) error { return b.copied(ctx, 1) }, &f.copied}, {"map published", b.published, &f.published}} {
 		all.Go(func() error {
 			if err := part.do(ctx); err != nil {
 				return fmt.Errorf("%s: %w", part.what, err)
@@ -102,17 +106,37 @@ func (b *bench) order(ctx context.Context) error {
 	return nil
 }
 
-// copied waits until the target has a record of every partition.
-func (b *bench) copied(ctx context.Context) error {
+// succeed measures how long another worker takes to go on where the former one
+// has ended, from its start.
+func (b *bench) succeed(ctx context.Context) (took time.Duration, err error) {
+	if err := b.fill(ctx); err != nil {
+		return 0, fmt.Errorf("write the second records: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	start := time.Now()
+	w, err := b.hire(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("start another worker: %w", err)
+	}
+	defer func() { err = errors.Join(err, w.dismiss()) }()
+	if err := b.copied(ctx, 2); err != nil {
+		return 0, fmt.Errorf("second records copied: %w", err)
+	}
+	return time.Since(start), nil
+}
+
+// copied waits until the target has so many records of every partition.
+func (b *bench) copied(ctx context.Context, records int64) error {
 	for _, t := range b.topics {
 		for left := t.all(); len(left) > 0; {
 			ends, err := b.target.ListOffsets(ctx, t.name, left, cluster.Latest)
 			if err != nil {
 				return err
 			}
-			left = slices.DeleteFunc(left, func(p int32) bool { return ends[p] > 0 })
+			left = slices.DeleteFunc(left, func(p int32) bool { return ends[p] >= records })
 			if len(left) > 0 && !pause(ctx, 100*time.Millisecond) {
-				return fmt.Errorf("%d partitions of %s have nothing: %w", len(left), t.name, ctx.Err())
+				return fmt.Errorf("%d partitions of %s have less than %d records: %w", len(left), t.name, records, ctx.Err())
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"github.com/portage-kafka/portage/events"
 )
 
 // What the figures should be at 10,000 embedded and 2,000 real partitions.
@@ -12,10 +14,10 @@ const (
 	goalStart = 30 * time.Second
 	goalHeap  = 4096
 	goalBusy  = 0.02
-	// goalOpen is one connection of each loop (fetches, two produce streams, the
-	// group) and those that share what is asked now and then; goalPeak adds the
-	// partitions that may ask alone at a time (replicator.Config.Starting).
-	goalOpen, goalPeak = 48, 48
+	// goalOpen is as many as partitions may ask the target at a time
+	// (replicator.Config.Starting), twice as many as the control topics have
+	// partitions, and a dozen loops, if one broker is all of these.
+	goalOpen = 32 + 2*events.ControlPartitions + 16
 )
 
 // report prints the figures, each with what it should be beside it.
@@ -25,10 +27,11 @@ func (f figures) report(out io.Writer) error {
 	fmt.Fprintf(w, "all orders published\t%.1f s\t\n", f.ordered.Seconds())
 	fmt.Fprintf(w, "first record of every partition copied\t%.1f s\t≤ %.0f s\n", f.copied.Seconds(), goalStart.Seconds())
 	fmt.Fprintf(w, "map of every partition published\t%.1f s\t\n", f.published.Seconds())
-	fmt.Fprintf(w, "processor time of the worker until then\t%.1f s\t\n", f.starting.Seconds())
+	fmt.Fprintf(w, "taken over by another worker\t%.1f s\t≤ %.0f s\n", f.succeeded.Seconds(), goalStart.Seconds())
+	fmt.Fprintf(w, "processor time of the worker until the map is published\t%.1f s\t\n", f.starting.Seconds())
 	fmt.Fprintf(w, "heap per idle partition\t%d bytes\t≤ %d bytes\n", f.heap, goalHeap)
 	fmt.Fprintf(w, "connections to one broker, idle\t%d\t≤ %d, however many partitions\n", f.open, goalOpen)
-	fmt.Fprintf(w, "connections to one broker, at most\t%d\t≤ %d, however many partitions\n", f.peak, goalPeak)
+	fmt.Fprintf(w, "connections to one broker, at most\t%d\t≤ %d, however many partitions\n", f.peak, goalOpen)
 	fmt.Fprintf(w, "processor time per second, idle\t%.3f s\t≤ %.2f s\n", f.busy, goalBusy)
 	return w.Flush()
 }
