@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,12 +27,20 @@ type broker struct {
 	former     time.Duration // processor time of the children before; guarded by mu
 }
 
+// compiler is how the Java machine compiles.
+func compiler(o Options) []string {
+	if o.FullJIT {
+		return nil
+	}
+	return []string{"-XX:TieredStopAtLevel=1"}
+}
+
 // newBroker writes the settings of a broker.
 func (c *Cluster) newBroker(id int) (*broker, error) {
 	b := &broker{
 		id: id, dir: filepath.Join(c.dir, brokerDir(id)), log: c.logf, formatArgs: scramArgs(c.opts),
 		java: func(class string, args ...string) []string {
-			return javaArgs(c.libs, c.opts.HeapMB, append(allowJWKS(c.opts, c.dir), c.opts.JVM...), class, args...)
+			return javaArgs(c.libs, c.opts.HeapMB, slices.Concat(compiler(c.opts), allowJWKS(c.opts, c.dir), c.opts.JVM), class, args...)
 		},
 	}
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {

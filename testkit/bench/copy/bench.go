@@ -37,8 +37,8 @@ func open(ctx context.Context, o options) (b *bench, err error) {
 		return b, err
 	}
 	b.clusters, err = realkafka.StartAll(ctx,
-		realkafka.Options{Version: realkafka.Source, Brokers: 1, HeapMB: 1024, Name: "source"},
-		realkafka.Options{Version: realkafka.Target, Brokers: 1, HeapMB: 1024, Name: "target"})
+		realkafka.Options{Version: realkafka.Source, Brokers: 1, HeapMB: 1024, FullJIT: true, Name: "source"},
+		realkafka.Options{Version: realkafka.Target, Brokers: 1, HeapMB: 1024, FullJIT: true, Name: "target"})
 	if err != nil {
 		return b, err
 	}

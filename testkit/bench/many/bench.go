@@ -69,7 +69,7 @@ func (b *bench) realKafka(ctx context.Context) error {
 	if need := uint64(b.opts.partitions + spareFiles); files.Max < need {
 		return fmt.Errorf("the hard limit of open files is %d, a broker with %d partitions needs about %d: raise it (ulimit -Hn), or take fewer partitions", files.Max, b.opts.partitions, need)
 	}
-	o := realkafka.Options{Version: realkafka.Source, Brokers: b.opts.brokers, HeapMB: 1024, Name: "source", Log: os.Stderr}
+	o := realkafka.Options{Version: realkafka.Source, Brokers: b.opts.brokers, HeapMB: 1024, FullJIT: true, Name: "source", Log: os.Stderr}
 	to := o
 	to.Version, to.Name = realkafka.Target, "target"
 	clusters, err := realkafka.StartAll(ctx, o, to)
