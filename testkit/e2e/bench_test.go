@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -40,6 +41,7 @@ type bench struct {
 	state     *fold
 	named     map[string]int // processes started under a name
 	kafka     []*realkafka.Cluster
+	patience  time.Duration // of one wait or command
 }
 
 // newBench writes the configuration for two clusters; the target holds the control topics.
@@ -50,7 +52,7 @@ func newBench(t *testing.T, bootstrap map[string][]string) *bench {
 	dir := filepath.Join(root, ".cache", "e2e", strings.ReplaceAll(t.Name(), "/", "_"))
 	require.NoError(t, os.RemoveAll(dir))
 	require.NoError(t, os.MkdirAll(dir, 0o755))
-	b := &bench{t: t, dir: dir, programs: built(t), bootstrap: bootstrap, sections: map[string]string{}, named: map[string]int{}}
+	b := &bench{t: t, dir: dir, programs: built(t), bootstrap: bootstrap, sections: map[string]string{}, named: map[string]int{}, patience: patience}
 	for name, addresses := range bootstrap {
 		b.sections[name] = fmt.Sprintf("{bootstrap: [%s]}", strings.Join(addresses, ", "))
 	}

@@ -34,7 +34,7 @@ type result struct {
 func (b *bench) portage(args ...string) result {
 	b.t.Helper()
 	var out, complaints bytes.Buffer
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(b.t.Context(), b.patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, b.programs.portage, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, &out, &complaints

@@ -64,13 +64,13 @@ func (f *fold) close() {
 	_ = f.client.Close()
 }
 
-// patience bounds every wait for a state, on a machine that is busy with two brokers.
+// patience bounds every wait for a state and every command, on a machine that is busy with two brokers.
 const patience = 90 * time.Second
 
 // until waits for a state of the fold. A process that ends meanwhile without being told to fails the test.
 func (b *bench) until(what string, ok func(v *projector.View) bool) {
 	b.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(b.patience)
 	for {
 		select {
 		case <-b.state.done:
@@ -85,7 +85,7 @@ func (b *bench) until(what string, ok func(v *projector.View) bool) {
 		}
 		b.running()
 		if time.Now().After(deadline) {
-			b.t.Fatalf("waited %v for %s\n%s", patience, what, b.story())
+			b.t.Fatalf("waited %v for %s\n%s", b.patience, what, b.story())
 		}
 		select {
 		case <-b.state.store.Changed(applied):
@@ -98,7 +98,7 @@ func (b *bench) until(what string, ok func(v *projector.View) bool) {
 // on processors that the brokers want, too.
 func (b *bench) eventually(what string, ok func() bool) {
 	b.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(b.patience)
 	for {
 		begun := time.Now()
 		if ok() {
@@ -106,7 +106,7 @@ func (b *bench) eventually(what string, ok func() bool) {
 		}
 		b.running()
 		if time.Now().After(deadline) {
-			b.t.Fatalf("waited %v for %s\n%s", patience, what, b.story())
+			b.t.Fatalf("waited %v for %s\n%s", b.patience, what, b.story())
 		}
 		select {
 		case <-b.t.Context().Done():
