@@ -129,7 +129,9 @@ func (w *Worker) inventory() group.Inventory {
 	return group.Inventory{Units: w.supplied}
 }
 
-// rejoinEvery is the least time between two rebalances that a leader asks for.
+// rejoinEvery is the least time from a rebalance to the next one that a leader
+// asks for. It counts from the end: one of many partitions takes longer than this,
+// and nothing is copied meanwhile.
 const rejoinEvery = 500 * time.Millisecond
 
 // conduct answers the group and the directives.
@@ -164,6 +166,7 @@ func (w *Worker) happened(ctx context.Context, m *group.Member, e group.Event) e
 		w.assigned = e.Assignment.Units
 		w.assign(ctx, w.assigned)
 		w.holding.Store(false)
+		w.rejoined = w.now()
 		w.settle(ctx, m)
 		w.reorder(ctx, m)
 	case group.RebalanceNeeded:

@@ -51,7 +51,7 @@ type Worker struct {
 	surveys  map[string]*bulk[surveyRequest] // by pair of clusters
 
 	// What follows is the conductor's: when to look again whether there is
-	// something else to share, when it last asked for a rebalance, what the group
+	// something else to share, when a rebalance last began or ended, what the group
 	// has assigned last, whether the membership was lost since, and whether a
 	// static member has settled in.
 	later    *time.Timer
