@@ -16,7 +16,9 @@ func (c *core) wants() (from int64, ok bool) {
 // fetched takes a page that was read from an offset. A page for another offset
 // than wants names now is late and changes nothing.
 func (c *core) fetched(from int64, p page) {
-	if c.phase != copying || c.stop != nil || c.pastEpoch != nil || from != c.queue.position {
+	stale := c.stale
+	c.stale = false
+	if stale || c.phase != copying || c.stop != nil || c.pastEpoch != nil || from != c.queue.position {
 		return
 	}
 	c.highWatermark, c.lastStable = p.high, p.stable

@@ -12,6 +12,9 @@ type lineup struct {
 	// former one, -1 if none was; pastEpoch is set while it has to be looked at.
 	sourceEpoch int32
 	pastEpoch   *epochChange
+	// stale says that a page may be on its way that was read before the leader was
+	// known to be another one.
+	stale bool
 	// named is how many epochs the source named before a batch was read.
 	named int32
 	// held is the source offset after the last record that is copied or will be.
@@ -71,7 +74,7 @@ func (c *core) led(epochs int32) bool {
 		c.named = epochs
 		return false
 	}
-	c.pastEpoch = &epochChange{from: c.sourceEpoch, to: epochs - 1, end: -1}
+	c.pastEpoch, c.stale = &epochChange{from: c.sourceEpoch, to: epochs - 1, end: -1}, c.phase == copying
 	return true
 }
 

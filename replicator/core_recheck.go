@@ -35,7 +35,7 @@ func (c *core) rechecked() {
 	q.doubt, q.reorder = "", false
 	switch {
 	case r.stale > 0 && r.found > 0:
-		c.haltHere(CodeDiverged, "a former owner's late batch stands at target offset %d beside our copy of the same records; copy the topic anew", r.doubled)
+		c.haltHere(CodeDiverged, "a former owner's late batch stands at target offset %d beside our copy: its records may be there twice; copy the topic anew", r.doubled)
 		return
 	case r.stale > 0, reorder && r.found == 0:
 		c.restart()

@@ -710,6 +710,25 @@ func TestLeaderEpochs(t *testing.T) {
 	b.stopped(CodeDiverged, 2, 4, "leader epoch 3 ended at 2, but records up to 4 were read from it")
 }
 
+// TestPageOfFormerLeader: a page that was read before the leader was known to be
+// another one tells nothing about the log as it is now.
+func TestPageOfFormerLeader(t *testing.T) {
+	b := newBench(t, nil)
+	b.source.epoch = 3
+	b.source.put(stored(0, 1, 0, -1, recs(0, 2))) // of that epoch
+	b.run()
+	b.source.emptied(3)
+	late := b.source.fetch(2, 1000)
+	b.source.elect(2)
+	require.True(t, b.core.led(b.source.epoch+1))
+	b.core.epochEnded(3, b.source.epochEnd(3))
+	b.core.fetched(2, late)
+	require.EqualValues(t, 2, b.core.queue.position, "there may be records now")
+	b.source.dense(batch.None, 3)
+	b.run()
+	b.exact()
+}
+
 func TestMapBeforePosition(t *testing.T) {
 	b := newBench(t, func(l *limits) { l.blockRuns = 2 })
 	b.settle()

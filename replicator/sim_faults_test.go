@@ -112,11 +112,9 @@ func (w *world) compact() {
 	}
 }
 
-// trimSource moves the source's log start. (It does not do so while several
-// owners find nothing published: they would begin maps at different offsets, with
-// a hole between them that nobody fills.)
+// trimSource moves the source's log start.
 func (w *world) trimSource(to int64) {
-	if to > w.source.start && (len(w.owners) == 1 || w.published > w.starts[0]) {
+	if to > w.source.start {
 		w.source.trim(to)
 		w.starts = append(w.starts, to)
 		w.reached(sourceTrimmed)
@@ -150,6 +148,7 @@ func (w *world) accident() {
 	}
 }
 
+//rules:flat one case per accident
 func (w *world) happen(what reach) {
 	switch what {
 	case targetUnclean:

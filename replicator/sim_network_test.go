@@ -15,6 +15,7 @@ type flight struct {
 	bytes      batch.Batch
 	lease      time.Duration
 	connection int // which keeps the order
+	leader     int32
 	stage      stage
 	ghost      bool // nobody waits for it any more
 	answer     answer
@@ -95,6 +96,9 @@ func (w *world) arrive(f *flight) {
 		w.breakConnection(o)
 		return
 	case !f.ghost && w.point(beforeAppend, o), w.leaderPoint(leaderBeforeAppend):
+		return
+	case f.leader != w.target.epoch:
+		f.stage, f.answer = replied, answer{code: 6, base: -1}
 		return
 	case w.chance(w.breaks, 40):
 		w.reached(refusedForNow)

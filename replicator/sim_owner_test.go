@@ -26,6 +26,9 @@ type owner struct {
 	// heartbeat was sent, fencedAt when a later owner was met.
 	lease, beat, fencedAt time.Duration
 	connection            int
+	// leader is the leader epoch of the broker that it sends to, -1 before it has
+	// looked that up.
+	leader int32
 	// late is a page that is on its way, beyond a fetch that was out of range.
 	late   *latePage
 	beyond *int64
@@ -64,7 +67,7 @@ var errConnection = errors.New("connection lost")
 func (w *world) appoint() *owner {
 	l := w.limits
 	l.owner = fmt.Sprint("w", len(w.owners))
-	o := &owner{w: w, number: len(w.owners), assigned: true, sent: map[sequences]uint32{}, sourceID: w.sourceID, targetID: w.targetID, begin: -1}
+	o := &owner{w: w, number: len(w.owners), assigned: true, sent: map[sequences]uint32{}, sourceID: w.sourceID, targetID: w.targetID, begin: -1, leader: -1}
 	o.core = newCore(l, w.shared)
 	o.obey()
 	o.growth = &partition{w: &Worker{keepers: newKeepers(1)}, job: &job{Directive: events.Directive{Copy: &events.CopyOrder{Partitions: 1}}}}
@@ -95,6 +98,9 @@ func (o *owner) act() {
 		return
 	}
 	copies := o.core.phase == copying
+	if !copies {
+		o.leader = -1
+	}
 	switch n := o.w.n(20); {
 	case n < 2:
 		o.heartbeat()
@@ -225,10 +231,13 @@ func (o *owner) send() {
 	}
 	p := it.bytes.Producer()
 	o.checkRepeats(p, it)
+	if o.leader < 0 {
+		o.leader = w.target.epoch
+	}
 	if w.point(beforeSend, o) {
 		return
 	}
-	w.flights = append(w.flights, &flight{owner: o, life: o.life, it: it, bytes: slices.Clone(it.bytes), lease: lease, connection: o.connection})
+	w.flights = append(w.flights, &flight{owner: o, life: o.life, it: it, bytes: slices.Clone(it.bytes), lease: lease, connection: o.connection, leader: o.leader})
 	w.tracef("owner %d sends %d records of source offset %d as %d.%d %d", o.number, it.count, it.runs[0].source, p.ID, p.Epoch, p.Sequence)
 }
 

@@ -32,7 +32,7 @@ var claimsOfStops = []claimOfStop{
 	{CodeDiverged, regexp.MustCompile(`^target offset \d+ holds another batch \(.*\) than was there: the target has lost data`), (*world).untrueTargetLoss},
 	{CodeForeignWriter, regexp.MustCompile(`producer id \d+ has written to the target at offsets \d+ to \d+`), (*world).untrueForeign},
 	{CodeForeignWriter, regexp.MustCompile(`^target offset \d+, written by producer id \d+, holds`), (*world).untrueForeign},
-	{CodeDiverged, regexp.MustCompile(`a former owner's late batch stands at target offset (\d+) beside our copy`), (*world).untrueDouble},
+	{CodeDiverged, regexp.MustCompile(`a former owner's late batch stands at target offset (\d+) beside our copy`), (*world).untrueLateness},
 	{CodeDiverged, regexp.MustCompile(`^the target holds a batch of ours at offset \d+ .* that was not to be there`), (*world).untrueContradiction},
 	{CodeDiverged, regexp.MustCompile(`^target offset \d+, written by producer id \d+, holds`), (*world).untrueContradiction},
 	{CodeDiverged, regexp.MustCompile(`^align the target with the source: `), (*world).untrueContradiction},
@@ -70,12 +70,13 @@ func (w *world) judgeStop(o *owner, s *stopping) {
 }
 
 // cure is what an operator does about a stop, now and then: gives up the
-// records, lets the topic be copied anew, or just tries again.
+// records, lets the topic be copied anew, as a divergence demands, or just tries
+// again.
 func (w *world) cure(o *owner, s *stopping) {
 	switch {
 	case w.after == 0 || w.stopCount > 3 || s.code == CodeRecreated && w.source.created != w.sourceID:
 		w.over = s.code
-	case w.after == 1:
+	case w.after == 1 && s.code != CodeDiverged:
 		w.reached(triedAgain)
 		o.restart()
 	case s.code == CodeOutOfRange || s.code == CodeRefusedBatch:
@@ -181,9 +182,9 @@ func (w *world) untrueForeign(_ *owner, s *stopping) string {
 	return fmt.Sprintf("nobody has written there: %v", w.foreign)
 }
 
-func (w *world) untrueDouble(_ *owner, s *stopping) string {
-	if !w.doubled() && (len(w.targetCuts) == 0 || !w.late) {
-		return "no record is on the target twice"
+func (w *world) untrueLateness(_ *owner, s *stopping) string {
+	if !w.late {
+		return "no former owner's batch came late"
 	}
 	return ""
 }
@@ -199,7 +200,8 @@ func (w *world) untrueContradiction(*owner, *stopping) string {
 	// has forgotten the producer accepts a later one.
 	disordered := w.limits.window > 1 && w.forgot
 	gone := w.compacted || len(w.starts) > 1
-	if lost || gone && (w.twins || w.source.epoch > 0 || w.lateMap) || w.doubled() || disordered {
+	trimmed := w.late && w.target.start > 0 // the first copy may be gone
+	if lost || trimmed || gone && (w.twins || w.source.epoch > 0 || w.lateMap) || w.doubled() || disordered {
 		return ""
 	}
 	return "no record is on the target twice, and neither side has lost any"
