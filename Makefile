@@ -16,7 +16,7 @@ REAL_HOMES := $(wildcard testkit cluster events projector replicator agent cmd)
 REAL_PKGS = $(addprefix ./,$(sort $(patsubst %/,%,$(dir $(shell grep -rl --include='*_test.go' '^func TestReal' $(REAL_HOMES))))))
 
 .DEFAULT_GOAL := help
-.PHONY: help test check kafka kafka-fetch lint fmt cover bench bench-copy bench-many soak demo schema
+.PHONY: help test sim check kafka kafka-fetch lint fmt cover bench bench-copy bench-many soak demo schema
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,13 @@ test: check ## format check, vet and all tests that need nothing but Go
 	@if grep -rqs --include='*_test.go' '^func TestBrowser' cmd deploy testkit; \
 		then echo "  browser  the dashboard in Chromium: PORTAGE_BROWSER=1 go test -run TestBrowser ./cmd/..."; \
 		else echo "  browser  has no tests yet"; fi
+
+# Schedules of the simulator, and the seed of the first one; 0 draws it.
+RUNS ?= 100000
+SEED ?= 0
+
+sim: ## random schedules of the replicator, then mistakes that they have to show (RUNS=100000; SEED=7; RUNS=1 SEED=7: step by step)
+	$(GO) run ./testkit/sim -runs $(RUNS) -seed $(SEED)
 
 check:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi

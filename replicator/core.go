@@ -59,7 +59,8 @@ type limits struct {
 	// mergeUpTo bytes when several wait.
 	mergeBelow, mergeUpTo int
 	// alignAtOnce is about how many records of unknown origin on the target are
-	// held while the source is read for them.
+	// held while the source is read for them. Beside gaps of the source second
+	// copies are recognized up to about that far behind the first ones.
 	alignAtOnce int
 	// blockRuns is the number of runs after which a map block is full.
 	blockRuns int

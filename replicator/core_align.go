@@ -33,7 +33,8 @@ type aligner struct {
 	left    int                       // entries that a former round has left
 	// strict says that what has no origin may be something else than the image of
 	// a record that is gone: of one that an election of the source has removed, or
-	// a second copy of one that has its image already and can be read no more.
+	// a second copy of one that has its image already and can be read no more, or
+	// somebody else's, if nobody has owned the partition before.
 	strict bool
 	// beside says that an owner has written entries that copied what has its image
 	// of another one.
@@ -122,6 +123,7 @@ func (c *core) beginAlign() {
 		}
 	}
 	r.align.known, r.align.next, r.align.missing = known, known, 0
+	r.align.strict = r.align.strict || c.claims.first()
 	r.align.images, r.align.read = min(c.held, known), from
 	r.align.before, r.align.seen = r.align.seen, make(map[batch.Digest]struct{}, len(r.align.entries))
 	r.state, r.target, r.from = askSource, r.from, max(from, r.sourceStart)

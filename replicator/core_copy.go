@@ -23,6 +23,9 @@ func (c *core) fetched(from int64, p page) {
 	}
 	c.highWatermark, c.lastStable = p.high, p.stable
 	for _, s := range p.steps(from, c.maxBytes) {
+		if c.lookedBack(s.from) && s.from < c.queue.position {
+			return
+		}
 		s = c.withoutLosses(s)
 		// of refused bytes the epoch is not believed
 		if s.class != batch.Refuse && (!c.sameLeader(s) || c.unexpected(s)) {
@@ -33,9 +36,7 @@ func (c *core) fetched(from int64, p page) {
 	if c.stop == nil && c.queue.position == from && p.first && p.stable > from {
 		c.nothing(from, p)
 	}
-	if c.queue.position >= c.passed {
-		c.reread = -1
-	}
+	c.lookedBack(c.queue.position)
 }
 
 // nothing takes a page that holds no batch although the broker was bound to
@@ -66,7 +67,7 @@ func (c *core) enqueue(s step) {
 // skip moves on over offsets without an image, in turn.
 func (c *core) skip(to int64) {
 	c.queue.position = to
-	if to <= c.passed {
+	if to <= c.resume {
 		return
 	}
 	if n := len(c.queue.items); n > 0 {

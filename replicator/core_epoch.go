@@ -21,9 +21,10 @@ type lineup struct {
 	held int64
 	// reread is from where the source is read once more, -1 for not at all: up to
 	// passed there was no record to copy. Until then trusted is the epoch that a
-	// later owner has to look at.
-	reread, passed int64
-	trusted        int32
+	// later owner has to look at. Reading goes on at resume, up to which the map
+	// tells.
+	reread, passed, resume int64
+	trusted                int32
 }
 
 // epochChange is a step of the source's leader epoch, seen in the batches, or
@@ -100,7 +101,7 @@ func (c *core) askPastEpoch() ask { return ask{kind: askEpoch, from: int64(c.pas
 // who published the map.
 func (c *core) readTo() int64 {
 	if c.phase != resolving {
-		return max(c.queue.position, c.passed)
+		return max(c.queue.position, c.resume)
 	}
 	at, _ := c.ledger.end()
 	if c.resolve.state == askSource {
@@ -119,8 +120,8 @@ func (c *core) epochEnded(epoch int32, end int64) {
 	c.pastEpoch, c.resolve.align.strict = nil, true
 	switch read := c.readTo(); {
 	case end >= 0 && end < c.held:
-		c.halt(CodeDiverged, end, read, "the source's leader epoch %d ended at %d, but records up to %d were read from it: an unclean leader election has removed them; copy the topic anew",
-			epoch, end, read)
+		c.halt(CodeDiverged, end, c.held, "the source's leader epoch %d ended at %d, but records up to %d were read from it: an unclean leader election has removed them; copy the topic anew",
+			epoch, end, c.held)
 	case end >= 0 && end < read:
 		c.lookBack(end)
 		c.sourceEpoch = change.to
@@ -150,9 +151,20 @@ func (c *core) lookBack(from int64) {
 		c.trusted = c.sourceEpoch
 	}
 	c.passed, c.reread = c.readTo(), from
+	c.resume = c.passed
 	if c.phase != resolving {
 		c.queue.position = from
 	}
+}
+
+// lookedBack says whether the source was read once more up to a batch, or to
+// where reading stands: then it goes on where it had come to.
+func (c *core) lookedBack(to int64) bool {
+	if c.reread < 0 || to < c.passed {
+		return false
+	}
+	c.reread, c.queue.position = -1, max(c.queue.position, c.resume)
+	return true
 }
 
 // unexpected stops at records that stand where there was none to copy.

@@ -260,7 +260,7 @@ func (c *core) resolved() {
 	source, _ := c.ledger.end()
 	c.queue = queue{position: source}
 	if c.reread >= 0 {
-		c.queue.position, c.passed = min(c.reread, source), source
+		c.queue.position, c.resume = min(c.reread, source), source
 	}
 	c.resolve = resolver{}
 	c.phase = recording

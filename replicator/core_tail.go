@@ -66,7 +66,7 @@ func (c *core) isTail(b batch.Batch) bool {
 	switch {
 	case b.NextOffset() == t.end && p.After(b.LastOffsetDelta()+1) == t.next:
 		return true
-	case t.next.Sequence == 0 && t.writer < t.owner:
+	case t.next.Sequence == 0 && t.writer < t.owner && (!c.shared || c.claims.lineage.mine(p.ID)):
 		return true
 	}
 	c.ledger.disown()

@@ -24,6 +24,7 @@ type bench struct {
 	now     time.Duration
 	size    int // of a fetch
 	pid     int64
+	epochs  int32 // that the source names, 0 for none
 }
 
 func newBench(t *testing.T, edit func(*limits)) *bench {
@@ -59,11 +60,13 @@ func (b *bench) answer() bool {
 		published, _ := b.offsets.claim(a.claim)
 		c.claimed(published)
 	case askBounds:
-		c.bounded(bounds{sourceStart: b.source.start, targetEnd: b.target.end, maxBytes: b.target.maxBytes})
+		c.bounded(bounds{sourceStart: b.source.start, sourceEpochs: b.epochs, targetEnd: b.target.end, maxBytes: b.target.maxBytes})
 	case askTarget:
 		c.targetRead(b.target.read(a.from, b.size))
 	case askSource:
 		c.sourceRead(b.source.fetch(a.from, b.size))
+	case askEpoch:
+		c.epochEnded(int32(a.from), b.source.epochEnd(int32(a.from)))
 	case askPublish:
 		b.publish(true)
 	case askReport:
@@ -727,6 +730,55 @@ func TestPageOfFormerLeader(t *testing.T) {
 	b.source.dense(batch.None, 3)
 	b.run()
 	b.exact()
+}
+
+// TestEmptyStretchIsReadOnceMore: a later owner, which finds that the leader may
+// have records where there were none, passes over what it has resolved.
+func TestEmptyStretchIsReadOnceMore(t *testing.T) {
+	for _, filled := range []bool{false, true} {
+		b := newBench(t, nil)
+		b.epochs = 1
+		b.settle()
+		b.source.end = 2
+		b.core.fetched(0, b.source.fetch(0, 1)) // nothing stands there
+		require.True(t, b.publish(true))
+		b.source.elect(0)
+		if filled {
+			b.source.add(stored(0, 0, 0, -1, recs(0, 1)))
+		}
+		b.source.end = 2
+		b.source.add(stored(2, 6, 0, -1, recs(2, 5)))
+		b.fetch()
+		_, _, sent := b.send() // and dies before it knows of the leader
+		require.True(t, sent)
+		b.epochs = 2
+		b.successor()
+		if b.run(); filled {
+			b.stopped(CodeDiverged, 0, 1, "where there were none when it was read up to 2")
+			continue
+		}
+		b.exact()
+	}
+}
+
+// TestNativeBatchAtTheEndOfTheMap: beside other writers an unclean election may
+// put one of theirs where the map ends.
+func TestNativeBatchAtTheEndOfTheMap(t *testing.T) {
+	b := newBench(t, nil)
+	b.core.shared = true
+	b.settle()
+	b.source.dense(batch.None, 3)
+	b.fetch()
+	_, _, sent := b.send() // and dies
+	require.True(t, sent)
+	b.successor()
+	b.settle() // it has published what it found, and written nothing when the election comes
+	b.target.elect(0)
+	native, err := batch.Build(batch.Spec{}, recs(0, 5))
+	require.NoError(t, err)
+	b.target.produce(native)
+	b.successor()
+	b.stopped(CodeDiverged, 3, 3, "holds another batch")
 }
 
 func TestMapBeforePosition(t *testing.T) {

@@ -31,9 +31,14 @@ func (p *partition) mismatch(l *link, topic, id string, t cluster.Topic, found b
 		return fmt.Sprintf("topic %s is not on cluster %s any more", topic, l.Name())
 	}
 	delete(p.absences, l)
-	have := hex.EncodeToString(t.ID[:])
-	if id != "" && t.ID != [16]byte{} && have != id {
-		return fmt.Sprintf("topic %s on cluster %s was deleted and created again: it had the id %s, it has %s", topic, l.Name(), id, have)
+	return recreated(topic, l.Name(), id, t.ID)
+}
+
+// recreated says that a topic has another id than it had, where both are known;
+// "" if not.
+func recreated(topic, cluster, id string, have [16]byte) string {
+	if has := hex.EncodeToString(have[:]); id != "" && have != [16]byte{} && has != id {
+		return fmt.Sprintf("topic %s on cluster %s was deleted and created again: it had the id %s, it has %s", topic, cluster, id, has)
 	}
 	return ""
 }

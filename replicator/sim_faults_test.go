@@ -54,6 +54,9 @@ func (w *world) catchUp(l *partitionLog, to int64) {
 		if w.point(beforeReplication, f.owner) {
 			break
 		}
+		if w.leaderPoint(leaderBeforeReplication) { // and with it what was not replicated
+			return
+		}
 	}
 	l.replicated = to
 	if to == l.end && w.one(2) {
@@ -148,7 +151,6 @@ func (w *world) accident() {
 	}
 }
 
-//rules:flat one case per accident
 func (w *world) happen(what reach) {
 	switch what {
 	case targetUnclean:
@@ -156,7 +158,11 @@ func (w *world) happen(what reach) {
 	case targetElection:
 		w.targetLoses(w.boundary(w.target, w.target.high(), w.target.end))
 	case sourceUnclean:
-		w.sourceLoses(w.boundary(w.source, w.source.start, w.source.high()))
+		from := w.source.start
+		if at, ok := w.latest().fetchLate(); ok && w.one(2) { // it loses what is on its way to the owner
+			from = at
+		}
+		w.sourceLoses(w.boundary(w.source, from, w.source.high()))
 	case sourceElection:
 		w.sourceLoses(w.boundary(w.source, w.source.high(), w.source.end))
 	case targetRecreated:
@@ -203,11 +209,14 @@ func (w *world) happen(what reach) {
 	}
 }
 
+// strangers is the first producer id of writers that are none of ours.
+const strangers = 5000
+
 // intrude is a batch of somebody else on the target. Where others are expected
 // that is none.
 func (w *world) intrude() {
 	x := w.newborn(birth{template: templates().plain[w.n(96)], time: brokerTime - 3_600_000})
-	b := identify(x.bytes(), batch.Producer{ID: 5000 + int64(w.n(3)), Sequence: int32(w.n(1000))}, 0)
+	b := identify(x.bytes(), batch.Producer{ID: strangers + int64(w.n(3)), Sequence: int32(w.n(1000))}, 0)
 	base, before := w.target.end, w.target.end
 	w.target.produce(b)
 	if w.target.end == before {

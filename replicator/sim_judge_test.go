@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/fsm/offsetmap"
 )
 
@@ -59,10 +60,20 @@ func (w *world) judge() (outcome string) {
 		return "broken"
 	case w.latest().growth.added != w.partitions && w.partitions > 1:
 		w.fail("%d partitions were added and not noticed", w.partitions-1)
+	case w.unnoticed():
+		w.fail("a foreign writer's batch is on the target, and nobody has stopped: %v", w.foreign)
 	case !exact:
 		return "exact, but for records that compaction took"
 	}
+	if w.err != nil {
+		return "broken"
+	}
 	return "exact"
+}
+
+// unnoticed says that a batch of a foreign writer is on the target.
+func (w *world) unnoticed() bool {
+	return !w.shared && slices.ContainsFunc(w.target.batches, func(b batch.Batch) bool { return b.Producer().ID >= strangers })
 }
 
 // image is a record of ours on the target: who it is, and of which source offset.
@@ -174,6 +185,9 @@ func (w *world) compare(upTo int64) (exact bool, err error) {
 	if err := w.compareSource(&m, all, here, upTo); err != nil {
 		return false, err
 	}
+	if err := w.compareRemoved(&m, all, upTo); err != nil {
+		return false, err
+	}
 	exact, err = w.compareTarget(&m, all, here, upTo)
 	if err == nil {
 		err = w.compareTranslations(&m, all)
@@ -197,6 +211,29 @@ func (w *world) compareSource(m *offsetmap.Map, all []image, here map[int64]bool
 		i, found := slices.BinarySearchFunc(all, p.Offset, func(x image, at int64) int { return int(x.at - at) })
 		if !found || (identity{all[i].birth, all[i].index}) != w.identityOf(o.birth, o.index) {
 			return fmt.Errorf("the map says that source offset %d is at target offset %d, but it is not", o.offset, p.Offset)
+		}
+	}
+	return nil
+}
+
+// compareRemoved: what the source's retention has removed was copied before, or
+// given up, but for what nobody had looked at. Its image need not be in the map:
+// the next owner may have found it when the record was gone.
+func (w *world) compareRemoved(m *offsetmap.Map, all []image, upTo int64) error {
+	if w.compaction || w.target.start > 0 || m.Len() == 0 {
+		return nil
+	}
+	there := map[identity]bool{}
+	for _, x := range all {
+		there[identity{x.birth, x.index}] = true
+	}
+	first := m.Runs()[0].Source
+	for _, o := range w.archive {
+		if o.status != committed || o.offset < first || o.offset >= min(upTo, w.source.start) || w.givenUp(o.offset) {
+			continue
+		}
+		if !there[w.identityOf(o.birth, o.index)] {
+			return fmt.Errorf("source offset %d was not copied before it was removed, and nobody was told", o.offset)
 		}
 	}
 	return nil

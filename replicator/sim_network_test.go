@@ -121,17 +121,21 @@ func (w *world) handle(f *flight) {
 		f.stage = replied
 	}
 	landed := w.target.end > end
+	w.late = w.late || landed && w.standsTwice(f)
 	switch {
 	case landed && superseded:
 		w.reached(lateZombie)
 		w.late, w.unfenced = true, true
 	case landed && f.ghost:
 		w.reached(ghostLanded)
-		w.late = w.late || forgot || w.ghostsDouble(f)
+		w.late = w.late || forgot
 	case f.answer.code == 47:
 		w.reached(zombieFenced)
 	case f.answer.code == 45:
 		w.reached(sequenceGap)
+		if w.calm && !f.ghost && w.limits.window == 1 {
+			w.fail("owner %d sends sequence %d, undisturbed, and the broker expects another", o.number, f.bytes.Producer().Sequence)
+		}
 	case f.answer.code == 10:
 		w.reached(batchSplit)
 	case w.target.dedups > dedups:
@@ -143,9 +147,9 @@ func (w *world) handle(f *flight) {
 	}
 }
 
-// ghostsDouble says that the batch of a ghost is on the target already: the
-// broker had forgotten it meanwhile.
-func (w *world) ghostsDouble(f *flight) bool {
+// standsTwice says that a batch is on the target twice: the broker had forgotten
+// it meanwhile, and the first had come when nobody looked any more.
+func (w *world) standsTwice(f *flight) bool {
 	n := 0
 	for _, b := range w.target.batches {
 		if b.Producer() == f.bytes.Producer() {
@@ -227,7 +231,7 @@ func (w *world) followed(o *owner) bool {
 // superseded says whether a later owner has looked at the target already.
 func (w *world) superseded(o *owner) bool {
 	for _, x := range w.owners[o.number+1:] {
-		if x.core.phase > resolving || x.core.resolve.state > askBounds || x.bounding != nil && x.bounding.next > 2 {
+		if x.core.phase > resolving || x.core.resolve.state > askBounds || x.bounding != nil && (x.bounding.next > 2 || x.bounding.settle.begun) {
 			return true
 		}
 	}

@@ -1,6 +1,8 @@
 package replicator
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -135,7 +137,7 @@ func (o *owner) fetch() {
 		o.lookAround()
 		return
 	case o.late != nil:
-		if l := o.late; w.one(2) || w.calm {
+		if l := o.late; w.one(5) || w.calm {
 			o.late = nil
 			if l.life == o.life {
 				w.reached(lateFetch)
@@ -163,6 +165,20 @@ func (o *owner) fetch() {
 		w.tracef("owner %d fetches from %d: %d bytes, stable %d", o.number, from, len(f.records), f.stable)
 		c.fetched(from, f.page)
 	}
+}
+
+// fetchLate reads a page that is to arrive later, if the owner could do that now.
+func (o *owner) fetchLate() (from int64, ok bool) {
+	from, ok = o.core.wants()
+	if !ok || o.dead || o.frozen || o.late != nil || o.beyond != nil || o.w.source.created != o.sourceID {
+		return 0, false
+	}
+	f := o.w.source.serve(from, o.w.fetchSize, true)
+	if f.code != 0 || from >= f.high {
+		return 0, false
+	}
+	o.late = &latePage{from, f.page, o.life}
+	return from, true
 }
 
 // noteFetch counts what is special about a page.
@@ -203,17 +219,27 @@ func (o *owner) identify() bool {
 	if w.source.created == o.sourceID {
 		o.core.led(w.source.epoch + 1)
 	}
-	side := "source"
-	switch {
-	case w.source.created != o.sourceID:
-	case w.target.created != o.targetID:
-		side = "target"
-	default:
+	reason := recreated("t", "source", hexID(o.sourceID), idOf(w.source.created))
+	if reason == "" {
+		reason = recreated("t", "target", hexID(o.targetID), idOf(w.target.created))
+	}
+	if reason == "" {
 		return true
 	}
 	at := o.core.watermark()
-	o.core.halt(CodeRecreated, at, at, "the %s topic was deleted and created again", side)
+	o.core.halt(CodeRecreated, at, at, "%s", reason)
 	return false
+}
+
+// idOf is the id of a topic that was created so often.
+func idOf(created int) (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:], uint64(created)+1)
+	return id
+}
+
+func hexID(created int) string {
+	id := idOf(created)
+	return hex.EncodeToString(id[:])
 }
 
 // send takes a batch from the core, if it gives one.

@@ -21,6 +21,7 @@ const (
 
 	leaderBeforeAppend
 	leaderAfterAppend
+	leaderBeforeReplication
 	leaderAfterReplication
 
 	twoOwners
@@ -83,7 +84,7 @@ var reachNames = [reaches]string{
 	"worker dies before the claim", "worker dies after the claim", "worker dies before a send", "worker dies after a send",
 	"worker dies before an append", "worker dies after an append", "worker dies before replication", "worker dies after replication",
 	"worker dies before an acknowledgement", "worker dies after an acknowledgement", "worker dies before a map publication", "worker dies after a map publication",
-	"leader dies before an append", "leader dies after an append", "leader dies after replication",
+	"leader dies before an append", "leader dies after an append", "leader dies before replication", "leader dies after replication",
 	"two owners at once", "a claim is void", "a late zombie's batch lands", "a zombie is fenced", "a late zombie's map lands",
 	"stopped between lease and send, noticed", "stopped between lease and send, sent late", "graceful handover",
 	"connection lost before an append", "acknowledgement lost", "a batch lands after its connection is gone", "error 7", "error 3, 6, 19 or 20",
@@ -95,6 +96,11 @@ var reachNames = [reaches]string{
 	"a fetch stops at a segment's end", "a fetch is answered late", "partitions are added",
 	"a foreign writer", "native writers", "a damaged source batch", "a record that is too large", "a map publication fails", "blocks of the map are lost",
 	"a loss is accepted", "copied anew", "tried again after a stop",
+}
+
+// replication says that it is about the followers of the target.
+func (r reach) replication() bool {
+	return r == beforeReplication || r == afterReplication || r == leaderBeforeReplication || r == leaderAfterReplication
 }
 
 // String names it.
@@ -153,6 +159,9 @@ func (w *world) drawPlan() {
 	}
 	p.fetchSize, p.readSize = 60+w.n(900), 60+w.n(900)
 	p.limits = limits{window: 1, buffer: 200 + w.n(3000), mergeBelow: 1, mergeUpTo: 1, alignAtOnce: 1 + w.n(20), blockRuns: 1 + w.n(6), publishEvery: ms(w.n(30))}
+	if p.overlaps || p.stops { // late stretches are shorter than what is aligned at once
+		p.limits.alignAtOnce += 30
+	}
 	if w.one(4) {
 		p.limits.window = 2 + w.n(3)
 	}
@@ -164,7 +173,11 @@ func (w *world) drawPlan() {
 		p.accidents = append(p.accidents, accident{w.n(p.steps), accidentKinds[w.n(len(accidentKinds))]})
 	}
 	for w.one(2) && len(p.crashes) < 4 {
-		p.crashes = append(p.crashes, crash{reach(w.n(int(leaderAfterReplication) + 1)), 1 + w.n(6)})
+		c := crash{reach(w.n(int(leaderAfterReplication) + 1)), 1 + w.n(6)}
+		if c.at.replication() { // rarely passed: batches are mostly replicated at once
+			p.lag, c.in = true, 1+w.n(2)
+		}
+		p.crashes = append(p.crashes, c)
 	}
 	p.after = uint8(w.n(4))
 }

@@ -1,6 +1,7 @@
 package replicator
 
 import (
+	"math"
 	"slices"
 
 	"github.com/portage-kafka/portage/cluster/batch"
@@ -65,8 +66,12 @@ func (l *partitionLog) outOfOrder(p batch.Producer) (code int16) {
 	return 0
 }
 
+// after is the sequence that follows a batch (DefaultRecordBatch.incrementSequence).
 func after(sequence, count int32) int32 {
-	return batch.Producer{Sequence: sequence}.After(count).Sequence
+	if sequence > math.MaxInt32-count {
+		return count - (math.MaxInt32 - sequence) - 1
+	}
+	return sequence + count
 }
 
 // remember takes note of a batch that was appended.

@@ -39,7 +39,7 @@ var claimsOfStops = []claimOfStop{
 	{CodeDiverged, regexp.MustCompile(`^enter the batch of source offset \d+ at target offset \d+: `), (*world).untrueContradiction},
 	{CodeDiverged, regexp.MustCompile(`^the published offset map is unusable: `), (*world).untrueMap},
 	{CodeRefusedBatch, regexp.MustCompile(`^source offset \d+: |^the record at offset \d+|^source: |^the target refuses what stands at source offset \d+`), (*world).untrueRefusal},
-	{CodeRecreated, regexp.MustCompile(`^the (source|target) topic was deleted and created again$`), (*world).untrueRecreation},
+	{CodeRecreated, regexp.MustCompile(`^topic t on cluster (source|target) was deleted and created again: `), (*world).untrueRecreation},
 }
 
 // stopped judges a stop, lets it be reported and decides what follows.
@@ -58,6 +58,10 @@ func (w *world) stopped(o *owner) {
 }
 
 func (w *world) judgeStop(o *owner, s *stopping) {
+	if s.from < s.to && w.givenUp(s.from) && w.givenUp(s.to-1) && s.code == CodeRefusedBatch {
+		w.fail("stopped at [%d, %d), which were given up: %v", s.from, s.to, w.losses)
+		return
+	}
 	for _, c := range claimsOfStops {
 		if c.code == s.code && c.reason.MatchString(s.reason) {
 			if why := c.untrue(w, o, s); why != "" {
@@ -145,6 +149,7 @@ func (w *world) untrueOverrun(o *owner, s *stopping) string {
 	case s.from >= s.to:
 		return "nothing was removed"
 	}
+	w.reached(retentionOverrun)
 	return w.copiedUpTo(o, s.from)
 }
 
@@ -220,6 +225,9 @@ func (w *world) untrueMap(o *owner, s *stopping) string {
 func (w *world) untrueRefusal(o *owner, s *stopping) string {
 	for _, b := range w.bad {
 		if b.From <= s.from && s.from < s.to && s.to <= b.To {
+			if w.late && o.core.watermark() < s.from { // met while a second copy's origin was looked for
+				return ""
+			}
 			return w.copiedUpTo(o, s.from)
 		}
 	}

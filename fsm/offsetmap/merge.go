@@ -18,7 +18,7 @@ type Block struct {
 }
 
 // Merge joins the blocks of one partition, in order of owner epoch, then block number, whatever order they
-// are given in. The lowest one sets the begin.
+// are given in. The lowest one that tells anything sets the begin.
 //
 // Blocks may overlap: a block that grew was published more than once, and a new owner reads back from the target
 // what the former one may already have published. Overlaps must agree, for both tell of the same records; a
@@ -29,7 +29,7 @@ func Merge(blocks []Block) (Map, error) {
 	if len(blocks) == 0 {
 		return Map{}, fmt.Errorf("merge no blocks: %w", ErrHole)
 	}
-	ordered := slices.Clone(blocks)
+	ordered := told(blocks)
 	slices.SortStableFunc(ordered, func(a, b Block) int {
 		return cmp.Or(cmp.Compare(a.OwnerEpoch, b.OwnerEpoch), cmp.Compare(a.Number, b.Number))
 	})
@@ -47,6 +47,18 @@ func Merge(blocks []Block) (Map, error) {
 		}
 		rest = apart
 	}
+}
+
+// told leaves out the blocks that tell nothing but a begin below all that do. Such a one comes late, of an owner that
+// had found nothing and whose successors, which did not know of it, have begun above it.
+func told(blocks []Block) []Block {
+	lowest := int64(-1)
+	for _, b := range blocks {
+		if !b.Map.empty() && (lowest < 0 || b.Map.begin.Source < lowest) {
+			lowest = b.Map.begin.Source
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(blocks), func(b Block) bool { return b.Map.empty() && b.Map.begin.Source < lowest })
 }
 
 // joinAll joins blocks in turn and returns those that lie above a hole, with the error of the first of them.
@@ -158,3 +170,6 @@ func contradiction(want, got Run) error {
 	}
 	return e
 }
+
+// empty says that a map tells nothing but where it begins.
+func (m *Map) empty() bool { return m.begin == m.end }

@@ -44,6 +44,19 @@ func TestMergeTakesWhatWasMadeAnew(t *testing.T) {
 	}
 }
 
+// TestMergeKnowsLateBegins: an owner that had found nothing comes late with where it meant to begin; its successor has
+// begun above it and knows of no hole.
+func TestMergeKnowsLateBegins(t *testing.T) {
+	begun := mapOf(t, 7, 7)
+	begun.begin.Target, begun.end.Target = 0, 0
+	require.NoError(t, begun.add(Run{7, 0, 3}))
+	m, err := Merge([]Block{{Map: mapOf(t, 0, 0)}, {OwnerEpoch: 1, Map: begun}, {OwnerEpoch: 2, Map: mapOf(t, 10, 10)}})
+	require.NoError(t, err)
+	require.Equal(t, Pair{Source: 7}, m.Begin())
+	_, err = Merge([]Block{{Map: mapOf(t, 0, 0)}, {OwnerEpoch: 2, Map: mapOf(t, 10, 10)}})
+	require.ErrorIs(t, err, ErrHole, "nobody tells what is between them")
+}
+
 func TestMergeStopsAtAHole(t *testing.T) {
 	blocks := []Block{
 		{Number: 0, Map: mapOf(t, 0, 10, Run{0, 0, 10})},
