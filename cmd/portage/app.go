@@ -28,10 +28,11 @@ type app struct {
 	flags    flags
 	log      zerolog.Logger
 
-	mu       sync.Mutex
-	cfg      *config.Config
-	clusters map[string]*cluster.Client
-	desk     *operator.Operator
+	clusters connections
+
+	mu   sync.Mutex
+	cfg  *config.Config
+	desk *operator.Operator
 }
 
 // flags are those of every verb.
@@ -43,7 +44,9 @@ type flags struct {
 }
 
 func newApp(out, err io.Writer) *app {
-	return &app{out: out, err: err, clusters: make(map[string]*cluster.Client)}
+	a := &app{out: out, err: err}
+	a.clusters.open, a.clusters.again = a.open, time.Second
+	return a
 }
 
 func (a *app) setup() error {
@@ -77,20 +80,14 @@ func (a *app) close() {
 			a.log.Warn().Err(err).Msg("closing the store")
 		}
 	}
-	for _, c := range a.clusters {
-		if err := c.Close(); err != nil {
-			a.log.Warn().Err(err).Str("cluster", c.Name()).Msg("closing connections")
-		}
+	if err := a.clusters.close(); err != nil {
+		a.log.Warn().Err(err).Msg("closing connections")
 	}
 }
 
 func (a *app) config() (*config.Config, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.configLocked()
-}
-
-func (a *app) configLocked() (*config.Config, error) {
 	if a.cfg == nil {
 		cfg, err := config.Load(a.flags.config)
 		if err != nil {
@@ -101,14 +98,13 @@ func (a *app) configLocked() (*config.Config, error) {
 	return a.cfg, nil
 }
 
-// cluster opens a cluster by its name, once.
+// cluster is the client of a cluster by its name.
 func (a *app) cluster(ctx context.Context, name string) (*cluster.Client, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if c := a.clusters[name]; c != nil {
-		return c, nil
-	}
-	cfg, err := a.configLocked()
+	return a.clusters.get(ctx, name)
+}
+
+func (a *app) open(ctx context.Context, name string) (*cluster.Client, error) {
+	cfg, err := a.config()
 	if err != nil {
 		return nil, err
 	}
@@ -117,12 +113,7 @@ func (a *app) cluster(ctx context.Context, name string) (*cluster.Client, error)
 		return nil, usage(err)
 	}
 	entry.Log = a.log
-	c, err := cluster.Open(ctx, name, entry.Config)
-	if err != nil {
-		return nil, err
-	}
-	a.clusters[name] = c
-	return c, nil
+	return cluster.Open(ctx, name, entry.Config)
 }
 
 func (a *app) control(ctx context.Context) (*cluster.Client, error) {

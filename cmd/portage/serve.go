@@ -35,7 +35,7 @@ func serveVerb(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: the configuration's)")
-	cmd.Flags().BoolVar(&noWorker, "no-worker", false, "leave copying to `portage work`")
+	cmd.Flags().BoolVar(&noWorker, "no-worker", false, "leave copying to portage work")
 	return cmd
 }
 
