@@ -24,11 +24,7 @@ help: ## list the targets
 test: check ## format check, vet and all tests that need nothing but Go
 	@echo "race detector: $(if $(RACE),on ($(CC_FOUND)),off: no C compiler found)"
 	CGO_ENABLED=$(if $(RACE),1,0) PORTAGE_REAL= $(GO) test $(RACE) -p $(AT_ONCE) ./...
-	@echo "tiers not run by make test:"
-	@echo "  real     Apache Kafka (Java, Maven): make kafka"
-	@if grep -rqs --include='*_test.go' '^func TestBrowser' cmd deploy testkit; \
-		then echo "  browser  the dashboard in Chromium: PORTAGE_BROWSER=1 go test -run TestBrowser ./cmd/..."; \
-		else echo "  browser  has no tests yet"; fi
+	@echo "not run by make test: the tests on real Apache Kafka (Java, Maven): make kafka"
 
 # Schedules of the simulator, and the seed of the first one; 0 draws it.
 RUNS ?= 100000
