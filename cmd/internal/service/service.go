@@ -3,6 +3,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,10 +77,16 @@ func serve(ctx context.Context, o Options, store *projector.Store) error {
 		g.Go(func() error { keepWorking(ctx, o, set.Worker()); return nil })
 	}
 	if o.Listen != "" {
-		g.Go(func() error { return set.Serve(ctx, o.Listen, store.Err) })
+		g.Go(func() error { return set.Serve(ctx, o.Listen, folding(store, fold)) })
 	}
 	o.Logger.Info().Str("control", o.Control.Name()).Int64("applied", store.Applied()).Msg("serving")
 	return g.Wait()
+}
+
+// folding says why the projection may be behind the log: the store has failed, or
+// the log cannot be read.
+func folding(store *projector.Store, fold *projector.Projector) func() error {
+	return func() error { return cmp.Or(store.Err(), fold.Status().Err) }
 }
 
 func driverConfig(o Options, store *projector.Store, set *metrics.Set) driver.Config {

@@ -127,8 +127,8 @@ func TestWorkerFails(t *testing.T) {
 	stop()
 }
 
-// TestHealth: an orchestrator is ready with its fold, a worker once the workers'
-// group has told it what to copy; both count what they do.
+// TestHealth: an orchestrator is ready while it can fold, a worker once the
+// workers' group has told it what to copy; both count what they do.
 func TestHealth(t *testing.T) {
 	b := newBench(t)
 	address := func() string {
@@ -156,6 +156,13 @@ func TestHealth(t *testing.T) {
 		require.Equal(t, http.StatusOK, code)
 		require.Contains(t, body, "portage_")
 	}
+	ready := func(code int) func() bool {
+		return func() bool { got, _ := get(serving, "/readyz"); return got == code }
+	}
+	b.pair.Target.Cut()
+	require.Eventually(t, ready(http.StatusServiceUnavailable), patience, 10*time.Millisecond, "the log cannot be read")
+	b.pair.Target.Heal()
+	require.Eventually(t, ready(http.StatusOK), patience, 10*time.Millisecond)
 }
 
 // TestCrashPoint: the process is ended at the first append of the kind, before
