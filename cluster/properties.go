@@ -42,7 +42,7 @@ func convert(p properties) (Config, error) {
 	var errs []error
 	cfg.Bootstrap, errs = bootstrapOf(p)
 	if providers := p["config.providers"]; providers != "" {
-		errs = append(errs, fmt.Errorf("config.providers=%s: portage does not resolve ${…}: write the values themselves, or the cluster into portage's own configuration, with references such as file: and env:", providers))
+		errs = append(errs, fmt.Errorf("config.providers=%s: portage does not resolve ${…}: write the values themselves, or the cluster into portage's own configuration, with references such as file:PATH and env:NAME", providers))
 	}
 	if ms := p["request.timeout.ms"]; ms != "" {
 		n, err := strconv.ParseInt(ms, 10, 32)

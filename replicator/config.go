@@ -131,13 +131,13 @@ func (c *Config) Validate() error {
 	}
 	errs := []error{c.validateDurations(), c.validateNumbers()}
 	if c.Control == nil {
-		errs = append(errs, errors.New("Control is nil: give a client of the control cluster"))
+		errs = append(errs, errors.New("field Control is nil: give a client of the control cluster"))
 	}
 	if c.Clusters == nil {
-		errs = append(errs, errors.New("Clusters is nil: give a function that connects to a cluster by name"))
+		errs = append(errs, errors.New("field Clusters is nil: give a function that connects to a cluster by name"))
 	}
 	if c.Name == "" {
-		errs = append(errs, errors.New("Name is empty: give a name that no other process has, ever"))
+		errs = append(errs, errors.New("field Name is empty: give a name that no other process has, ever"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("replicator configuration: %w", err)
@@ -167,7 +167,7 @@ func (c *Config) validateDurations() error {
 			*d.field = d.value
 		}
 		if *d.field < 0 {
-			errs = append(errs, fmt.Errorf("%s is %v: give a positive duration", d.name, *d.field))
+			errs = append(errs, fmt.Errorf("field %s is %v: give a positive duration", d.name, *d.field))
 		}
 	}
 	return errors.Join(errs...)
@@ -197,11 +197,11 @@ func (c *Config) validateNumbers() error {
 			*n.field = n.value
 		}
 		if *n.field < 0 {
-			errs = append(errs, fmt.Errorf("%s is %d: give a positive number", n.name, *n.field))
+			errs = append(errs, fmt.Errorf("field %s is %d: give a positive number", n.name, *n.field))
 		}
 	}
 	if c.MergeUpTo < c.MergeBelow {
-		errs = append(errs, fmt.Errorf("MergeUpTo is %d, below MergeBelow of %d: merged batches would be smaller than those merged", c.MergeUpTo, c.MergeBelow))
+		errs = append(errs, fmt.Errorf("field MergeUpTo is %d, below MergeBelow of %d: merged batches would be smaller than those merged", c.MergeUpTo, c.MergeBelow))
 	}
 	return errors.Join(errs...)
 }

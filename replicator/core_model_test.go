@@ -239,7 +239,7 @@ func (l *partitionLog) accept(sent batch.Batch) (a answer, until int64) {
 			return answer{code: code, base: -1}, 0
 		}
 	}
-	b := batch.Batch(slices.Clone(sent))
+	b := slices.Clone(sent)
 	l.stampTimes(b)
 	base := l.add(b)
 	if p.ID >= 0 {

@@ -50,8 +50,8 @@ func FuzzPage(f *testing.F) {
 	s.dense(batch.LZ4, 3)
 	s.transaction(5, 2, false)
 	s.holes(2, 1)
-	f.Add([]byte(s.fetch(0, 1<<20).records), int64(0), true)
-	f.Add([]byte(s.fetch(0, 1<<20).records), int64(2), false)
+	f.Add(s.fetch(0, 1<<20).records, int64(0), true)
+	f.Add(s.fetch(0, 1<<20).records, int64(2), false)
 	f.Fuzz(func(t *testing.T, records []byte, from int64, first bool) {
 		b := newBench(t, nil)
 		b.settle()

@@ -91,7 +91,7 @@ func sizeLimit(ctx context.Context, l *link, topic string) (int, error) {
 	}
 	n, err := strconv.Atoi(configs[limitSetting].Value)
 	if err != nil {
-		return 0, nil
+		return 0, nil //nolint:nilerr // see above
 	}
 	return n, nil
 }

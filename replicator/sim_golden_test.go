@@ -98,7 +98,6 @@ type golden struct {
 	now     time.Time
 	ids     map[string]int64
 	names   map[int64]string
-	sizes   map[int64]int // of the values, to say what a cut batch was
 }
 
 func newGolden(t *testing.T, s subject) *golden {
@@ -271,11 +270,11 @@ func (b goldenBatch) has(option string) bool { _, ok := b.options[option]; retur
 func (b goldenBatch) records(g *golden) []batch.Record {
 	var all []batch.Record
 	at := g.now
-	for k, sign := range map[string]time.Duration{"age": -1, "future": 1} {
+	for k, sign := range map[string]int64{"age": -1, "future": 1} {
 		if b.has(k) {
 			d, err := time.ParseDuration(b.options[k])
 			require.NoError(g.t, err)
-			at = at.Add(sign * d)
+			at = at.Add(time.Duration(sign * d.Nanoseconds()))
 		}
 	}
 	keys := strings.Split(b.options["keys"], ",")

@@ -115,13 +115,12 @@ type effect struct {
 }
 
 func effects(v *projector.View, names []string) (any, bool, error) {
-	open, found, err := []projector.OpenEffect(nil), true, error(nil)
-	if len(names) == 0 {
-		open, err = v.Outbox()
-	} else {
-		open, err = v.OutboxOf(names[0])
+	list, found := v.Outbox, true
+	if len(names) > 0 {
+		list = func() ([]projector.OpenEffect, error) { return v.OutboxOf(names[0]) }
 		_, found = v.Migration(names[0])
 	}
+	open, err := list()
 	shown := make([]effect, len(open))
 	for i, o := range open {
 		shown[i] = effect{o.Key, o.Effect}

@@ -57,7 +57,7 @@ func (a *app) printFailure(err error, code int) {
 
 // refusals are those in a tree of errors.
 func refusals(err error) (all []*commands.Refused) {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself, to find all and not the first
 	case *commands.Refused:
 		return []*commands.Refused{e}
 	case interface{ Unwrap() []error }:

@@ -131,7 +131,7 @@ func unknownUnlessSaid(err error) error {
 // far it came.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // see above
 	}
 	return err
 }

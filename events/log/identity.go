@@ -34,7 +34,7 @@ func leaderTopicID(ctx context.Context, c *cluster.Client, topic string, partiti
 		return "", err
 	}
 	if len(resp.Topics) != 1 {
-		return "", errors.New("Metadata: the topic is not in the response")
+		return "", errors.New("metadata: the topic is not in the response")
 	}
 	return idText(resp.Topics[0].TopicID), kerr.ErrorForCode(resp.Topics[0].ErrorCode)
 }

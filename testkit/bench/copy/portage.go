@@ -112,6 +112,6 @@ func (m portage) end(ctx context.Context, name string, serve *exec.Cmd, ended <-
 		time.Sleep(100 * time.Millisecond) //rules:sleep the command line offers no wait
 	}
 	_ = serve.Process.Signal(os.Interrupt)
-	<-ended
+	<-ended //nolint:errcheck // it was told to
 	return err
 }
