@@ -43,7 +43,7 @@ type CheckpointError struct {
 
 // Error names the position, the digests and what they tell.
 func (e *CheckpointError) Error() string {
-	hint := "the events up to there are not those that were written: compare with an export of the log"
+	hint := "the events up to there are not those that were written: find out who has changed the log (portage events shows it)"
 	if e.What == "state" {
 		hint = "the events are the same, so another release folds them otherwise: compare the versions"
 	}

@@ -66,7 +66,7 @@ func (l Log) identify(ctx context.Context, m meta) (Identity, error) {
 	return id, nil
 }
 
-const anew = ": if that is intended, rebuild the store; else connect to the right cluster or import an export of the log"
+const anew = ": connect to the right cluster, or begin with an empty store"
 
 func (l Log) recognise(ctx context.Context, m meta, topic string) error {
 	switch {

@@ -46,6 +46,23 @@ func TestWrongLogStops(t *testing.T) {
 	}
 }
 
+// TestWrongLogNamesTheStore: who wants an empty store hears which folder to
+// remove.
+func TestWrongLogNamesTheStore(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	l := newFakeLog(newWorld(1, 1, 3, 0).write(10))
+	catchUp(t, s, l)
+	l.topic = "22"
+	p, err := New(Config{Store: s, Log: l.Log()})
+	require.NoError(t, err)
+	_, err = p.CatchUp(t.Context())
+	require.ErrorContains(t, err, dir)
+	require.ErrorContains(t, p.Run(t.Context()), dir)
+}
+
 // TestForeignRecordsAreNoLandmarks: compaction may take them.
 func TestForeignRecordsAreNoLandmarks(t *testing.T) {
 	w := newWorld(1, 1, 3, 0)

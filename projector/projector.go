@@ -2,6 +2,7 @@ package projector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -66,7 +67,7 @@ func (p *Projector) CatchUp(ctx context.Context) (applied int64, err error) {
 	}
 	p.note(end, err)
 	if err != nil {
-		return p.c.Store.Applied(), fmt.Errorf("catch up with the log: %w", err)
+		return p.c.Store.Applied(), fmt.Errorf("catch up with the log: %w", p.located(err))
 	}
 	return p.c.Store.Applied(), nil
 }
@@ -89,6 +90,7 @@ func (p *Projector) Run(ctx context.Context) error {
 		}
 		p.note(0, err)
 		if !p.c.Log.retriable(err) {
+			err = p.located(err)
 			p.c.Store.stop(err)
 			p.c.Logger.Error().Err(err).Int64("applied", p.c.Store.Applied()).Msg("the projector stopped")
 			return fmt.Errorf("fold the log: %w", err)
@@ -103,6 +105,17 @@ func (p *Projector) Run(ctx context.Context) error {
 		}
 		pause = min(2*pause, p.c.RetryMost)
 	}
+}
+
+// located adds where the store is to an error after which an empty one may be
+// wanted.
+func (p *Projector) located(err error) error {
+	dir := p.c.Store.o.Dir
+	another := errors.Is(err, ErrForeignLog) || errors.Is(err, log.ErrRecreated) || errors.Is(err, log.ErrTruncated)
+	if p.c.Store.memory || !another {
+		return err
+	}
+	return fmt.Errorf("%w (the store is the folder %s)", err, dir)
 }
 
 // begin forgets how the call before ended.

@@ -95,7 +95,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		configs    map[string]string
 		want       []string
 	}{
-		{"partitions of the events", events.TopicEvents, 3, nil, []string{"number of partitions is 3, want 1", "total order", "export"}},
+		{"partitions of the events", events.TopicEvents, 3, nil, []string{"number of partitions is 3, want 1", "total order", "delete the topic while no migration is under way"}},
 		{"partitions of the directives", events.TopicDirectives, 4, nil, []string{"number of partitions is 4, want 16"}},
 		{"deleted by time", events.TopicEvents, 1, map[string]string{"cleanup.policy": "delete", "retention.ms": "86400000"},
 			[]string{"cleanup.policy is delete, want compact", "retention.ms=86400000", "--entity-name portage.events --add-config cleanup.policy=compact"}},
