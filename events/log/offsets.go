@@ -17,13 +17,17 @@ import (
 type Offsets struct {
 	c *cluster.Client
 	o Options
-	w *writer
+	// A claim does not wait for blocks that a partition does not take now.
+	blocks, claims *writer
 }
 
 // NewOffsets returns the offset map on the control cluster.
 func NewOffsets(c *cluster.Client, o Options) *Offsets {
 	o = o.withDefaults()
-	return &Offsets{c: c, o: o, w: &writer{c: c, o: o, topic: events.TopicOffsets}}
+	return &Offsets{
+		c: c, o: o,
+		blocks: &writer{c: c, o: o, topic: events.TopicOffsets}, claims: &writer{c: c, o: o, topic: events.TopicOffsets},
+	}
 }
 
 // PublishBlock writes a block of a partition's map, over its former state.
@@ -44,7 +48,7 @@ func (f *Offsets) PublishBlocks(ctx context.Context, blocks map[events.CopyKey][
 			todo.add(b.Key(k), value)
 		}
 	}
-	return f.w.write(ctx, todo.records)
+	return f.blocks.write(ctx, todo.records)
 }
 
 // PublishClaims writes one claim each of many partitions, in one request to each
@@ -60,7 +64,7 @@ func (f *Offsets) PublishClaims(ctx context.Context, claims map[events.CopyKey]e
 		}
 		todo.add(c.Key(k), value)
 	}
-	return f.w.write(ctx, todo.records)
+	return f.claims.write(ctx, todo.records)
 }
 
 // outgoing is records on their way to portage.offsets, by partition.

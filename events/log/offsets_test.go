@@ -13,6 +13,9 @@ import (
 	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/events"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func claim(owner string) events.Claim {
@@ -105,6 +108,28 @@ func TestClaimsGoTogether(t *testing.T) {
 	for k, c := range claims {
 		require.Equal(t, []events.Claim{c}, loaded[k].Claims)
 	}
+}
+
+// TestClaimsDoNotWaitForBlocks: while one partition of the topic takes no blocks,
+// claims go to the others.
+func TestClaimsDoNotWaitForBlocks(t *testing.T) {
+	f := ready(t, 1)
+	ctx := within(t, 20*time.Second)
+	o := NewOffsets(f.c, Options{})
+	other := int32(1)
+	for at(other).ControlPartition() == at(0).ControlPartition() {
+		other++
+	}
+	stuck := f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: events.TopicOffsets, Partitions: []int32{at(0).ControlPartition()}, Err: kerr.NotEnoughReplicas, Count: -1})
+	done := make(chan error, 1)
+	go func() {
+		done <- o.PublishBlocks(ctx, map[events.CopyKey][]events.Block{at(0): {block(0, 0, 1)}, at(other): {block(0, 0, 1)}})
+	}()
+	require.Eventually(t, func() bool { return stuck.Hits() > 0 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, o.PublishClaims(ctx, map[events.CopyKey]events.Claim{at(other): claim("w1")}))
+	require.Empty(t, done, "the blocks are still on their way")
+	stuck.Remove()
+	require.NoError(t, <-done)
 }
 
 func TestLoadManyPartitions(t *testing.T) {
