@@ -20,7 +20,7 @@ func (l *loop) do(a consume.Action) {
 		l.work.Go(func() { l.readDirective(a) })
 	case consume.Join:
 		l.fetcher(a.Cluster, a.Offer.Topics)
-		l.seats[a.Side] = sit(l.ctx, &l.work, l.clusters, a, l.cfg.member(a.Offer, l.log), l.cfg.MetadataMaxAge, l.post)
+		l.seats[a.Side] = sit(l.ctx, &l.work, l.clusters, a, l.cfg.member(a.Offer, l.bare), l.cfg.MetadataMaxAge, l.post)
 	case consume.Tell:
 		if t := l.seats[a.Side]; t != nil {
 			t.tell(a.Input)
@@ -219,6 +219,9 @@ func (l *loop) notice(n Notice) {
 		level = zerolog.DebugLevel
 	}
 	e := l.log.WithLevel(level).Str("kind", string(n.Kind)).Str("side", n.Side).Int64("position", n.Position)
+	if n.Partition != nil {
+		e = e.Stringer("partition", n.Partition)
+	}
 	if n.Pause > 0 {
 		e = e.Dur("pause", n.Pause)
 	}

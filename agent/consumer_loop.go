@@ -16,6 +16,7 @@ type loop struct {
 	*Consumer
 	core     *consume.Core
 	log      zerolog.Logger
+	bare     zerolog.Logger // without the group, which members name themselves
 	clusters *clusters
 	control  *control
 	key      events.DirectiveKey
@@ -37,9 +38,10 @@ type loop struct {
 }
 
 func newLoop(c *Consumer, core *consume.Core) *loop {
-	log := c.opts.log.With().Str("group", c.cfg.Group).Str("instance", c.cfg.Instance).Logger()
+	bare := c.opts.log.With().Str("instance", c.cfg.Instance).Logger()
+	log := bare.With().Str("group", c.cfg.Group).Logger()
 	l := &loop{
-		Consumer: c, core: core, log: log, clusters: newClusters(c.cfg.Clusters, log),
+		Consumer: c, core: core, bare: bare, log: log, clusters: newClusters(c.cfg.Clusters, log),
 		inputs: make(chan consume.Input), hooks: newSerial(), outbox: newSerial(),
 		lanes: map[uint64]*lane{}, latest: map[consume.Partition]*lane{}, fetchers: map[string]*fetcher{},
 	}

@@ -1,9 +1,12 @@
 package agent_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +16,7 @@ import (
 	"github.com/portage-kafka/portage/agent"
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -38,6 +42,47 @@ func TestConsumeRebalanceStop(t *testing.T) {
 	d, err := e.s.DescribeGroup(e.ctx, testGroup)
 	require.NoError(t, err)
 	require.Empty(t, d.Members, "both have left")
+}
+
+// Every line of the log is one JSON object whose fields have one value each: group and instance, whoever writes it.
+func TestLogNamesEachFieldOnce(t *testing.T) {
+	e := newEnv(t, 1)
+	e.send(1)
+	var lines lockedBuffer
+	c, err := agent.NewConsumer(e.consumerConfig("a"), agent.WithLogger(zerolog.New(&lines)))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(e.ctx)
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	e.allHandled()
+	cancel()
+	require.NoError(t, <-done)
+	field := regexp.MustCompile(`"(group|instance)":`)
+	for line := range strings.Lines(lines.String()) {
+		names := field.FindAllString(line, -1)
+		slices.Sort(names)
+		require.Equal(t, slices.Compact(slices.Clone(names)), names, line)
+	}
+	require.Contains(t, lines.String(), `"instance":"a"`)
+	require.Contains(t, lines.String(), `"message":"joined"`, "the member's own lines are among them")
+}
+
+// lockedBuffer takes a log from several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // A record whose handler failed is handled again before any later one, and nothing beyond it is committed.

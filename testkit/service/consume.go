@@ -57,7 +57,7 @@ func consume(ctx context.Context, log zerolog.Logger, args []string) (err error)
 	defer func() { err = errors.Join(err, journal.Close()) }()
 	consumers := make([]*agent.Consumer, len(groups))
 	for i, of := range groups {
-		if consumers[i], err = c.consumer(of, all, journal, log.With().Str("group", of.name).Logger()); err != nil {
+		if consumers[i], err = c.consumer(of, all, journal, log); err != nil {
 			return err
 		}
 	}
@@ -79,9 +79,7 @@ func (c consumeFlags) consumer(of group, all clusters, journal *workload.Journal
 		Group: of.name, Topics: of.topics, Instance: c.instance, Home: c.home, Control: all.Control, Clusters: all.Clusters,
 		Session: c.session, CommitInterval: c.commit,
 		Handler: func(ctx context.Context, r agent.Record) error { return h.Handle(ctx, delivery(r)) },
-	}, agent.WithLogger(log), agent.WithConsumerObserver(agent.ConsumerObserver{
-		Notice: func(n agent.Notice) { notice(log, n) },
-	}))
+	}, agent.WithLogger(log))
 }
 
 func delivery(r agent.Record) workload.Delivery {
@@ -93,15 +91,4 @@ func delivery(r agent.Record) workload.Delivery {
 		d.Headers = append(d.Headers, workload.Header{Key: h.Key, Value: h.Value})
 	}
 	return d
-}
-
-func notice(log zerolog.Logger, n agent.Notice) {
-	e := log.Info().Str("kind", string(n.Kind)).Str("side", n.Side).Int64("position", n.Position)
-	if n.Partition != nil {
-		e = e.Stringer("partition", n.Partition)
-	}
-	if n.Pause > 0 {
-		e = e.Dur("pause_ms", n.Pause)
-	}
-	e.Msg("notice: " + n.Text)
 }

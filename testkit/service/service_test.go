@@ -150,16 +150,6 @@ func TestProduceUnanswered(t *testing.T) {
 	require.Contains(t, out.String(), record.ID.String())
 }
 
-// Notices are logged with what they are about.
-func TestNotice(t *testing.T) {
-	var out bytes.Buffer
-	notice(zerolog.New(&out), agent.Notice{
-		Kind: agent.NoticeResumed, Side: "target", Text: "consuming again", Position: 9, Pause: 20 * time.Millisecond,
-		Partition: &agent.TopicPartition{Topic: "orders", Partition: 1},
-	})
-	require.JSONEq(t, `{"level":"info","kind":"resumed","side":"target","position":9,"partition":"orders/1","pause_ms":20,"message":"notice: consuming again"}`, out.String())
-}
-
 // Every wrong use ends with an error that names what is wrong, and leaves nothing running: not even the services that were made
 // before the one that cannot be.
 func TestWrongUse(t *testing.T) {

@@ -42,8 +42,6 @@ type Operator struct {
 	store   *projector.Store
 	fold    *projector.Projector
 	folding sync.Mutex
-	// dir is the folder of the store; empty when it is in memory.
-	dir string
 }
 
 // New opens the fold; nothing is read yet.
@@ -51,13 +49,12 @@ func New(o Options) (*Operator, error) {
 	store, err := projector.Open(projector.Options{Dir: o.Dir, Logger: o.Logger})
 	if err != nil && o.Dir != "" {
 		o.Logger.Debug().Err(err).Msg("the store is not to be had: folding in memory")
-		o.Dir = ""
 		store, err = projector.Open(projector.Options{Logger: o.Logger})
 	}
 	if err != nil {
 		return nil, err
 	}
-	desk := &Operator{store: store, dir: o.Dir}
+	desk := &Operator{store: store}
 	if desk.fold, err = projector.New(projector.Config{Store: store, Log: service.LogOf(o.Control), Logger: o.Logger}); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -82,18 +79,9 @@ func (o *Operator) View(ctx context.Context) (*projector.View, error) {
 	o.folding.Lock()
 	defer o.folding.Unlock()
 	if _, err := o.fold.CatchUp(ctx); err != nil {
-		return nil, o.located(err)
+		return nil, err
 	}
 	return o.store.View(), nil
-}
-
-// located says where the fold is that a log does not fit any more: whoever knows
-// why the log is another one begins with an empty folder.
-func (o *Operator) located(err error) error {
-	if o.dir != "" && (errors.Is(err, log.ErrRecreated) || errors.Is(err, log.ErrTruncated)) {
-		return fmt.Errorf("%w; what was folded before is in %s", err, o.dir)
-	}
-	return err
 }
 
 // Store is the fold's store, as far as it was folded by View.

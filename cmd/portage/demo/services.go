@@ -61,7 +61,7 @@ func (d *demo) consumer(group string, topics []string, i int) (*agent.Consumer, 
 	return agent.NewConsumer(agent.ConsumerConfig{
 		Group: group, Topics: topics, Instance: name, Home: sourceName, Control: targetName, Clusters: d.configs(),
 		Handler: func(ctx context.Context, r agent.Record) error { return h.Handle(ctx, delivery(r)) },
-	}, agent.WithLogger(d.Logger.With().Str("instance", name).Logger()), agent.WithConsumerObserver(agent.ConsumerObserver{Notice: func(n agent.Notice) { d.notice(name, n) }}))
+	}, agent.WithLogger(d.Logger), agent.WithConsumerObserver(agent.ConsumerObserver{Notice: func(n agent.Notice) { d.notice(name, n) }}))
 }
 
 // delivery is a record as the workload's handler takes it.
