@@ -16,8 +16,13 @@ import (
 	"github.com/portage-kafka/portage/cluster/batch"
 )
 
-// perSecond is the number of records sent per second for the latency.
-const perSecond = 1000
+// perSecond is the number of records sent per second for the latency. Those of
+// the first warmUp seconds do not count: the brokers were started a moment ago and
+// still compile what this load needs.
+const (
+	perSecond = 1000
+	warmUp    = 15
+)
 
 // delays are how long records took from the source's acknowledgement to a
 // consumer of the target, sorted.
@@ -104,7 +109,7 @@ func (b *bench) tick(ctx context.Context, run moving, producer *kgo.Client, c *c
 		wg.Wait()
 		consumer.Close()
 	}()
-	total := b.opts.seconds * perSecond
+	total := (warmUp + b.opts.seconds) * perSecond
 	begin := time.Now()
 	for i := range total {
 		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / perSecond))) //rules:sleep the pace is what is measured
@@ -118,11 +123,11 @@ func (b *bench) tick(ctx context.Context, run moving, producer *kgo.Client, c *c
 		return d, err
 	}
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { //rules:sleep records arrive on another goroutine; their times are noted there
-		if d.took = c.delays(); len(d.took) == total {
+		if d.took = c.delays(warmUp * perSecond); len(d.took) == total-warmUp*perSecond {
 			return d, nil
 		}
 		if time.Now().After(end) || ctx.Err() != nil {
-			return d, errors.Join(ctx.Err(), fmt.Errorf("%d of %d records arrived", len(d.took), total))
+			return d, errors.Join(ctx.Err(), fmt.Errorf("%d of %d records arrived", len(d.took), total-warmUp*perSecond))
 		}
 	}
 }
@@ -159,14 +164,14 @@ func (c *clocks) receive(ctx context.Context, consumer *kgo.Client) {
 	}
 }
 
-// delays are those of the records that were acknowledged and have arrived. One
-// that arrived before its acknowledgement did took no time.
-func (c *clocks) delays() []time.Duration {
+// delays are those of the records from a number on that were acknowledged and
+// have arrived. One that arrived before its acknowledgement did took no time.
+func (c *clocks) delays(from uint64) []time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []time.Duration
 	for number, acked := range c.acked {
-		if arrived, ok := c.arrived[number]; ok {
+		if arrived, ok := c.arrived[number]; ok && number >= from {
 			out = append(out, max(0, arrived.Sub(acked)))
 		}
 	}

@@ -10,7 +10,8 @@
 // start-up counts. MB are bytes of record batches as they stand in the source's
 // log. CPU is user and system time per GB, of the mover's process and,
 // separately, of both brokers. Latency is from the source's acknowledgement of a
-// record to its arrival at a consumer of the target, at 1,000 records per second.
+// record to its arrival at a consumer of the target, at 1,000 records per second,
+// once the brokers are warm.
 //
 // The machine is shared and noisy: believe ratios of one run, not its figures.
 package main

@@ -50,6 +50,7 @@ func TestDelays(t *testing.T) {
 		acked:   map[uint64]time.Time{1: now, 2: now, 3: now},
 		arrived: map[uint64]time.Time{1: now.Add(5 * time.Millisecond), 2: now.Add(-time.Millisecond), 4: now},
 	}
-	require.Equal(t, []time.Duration{0, 5 * time.Millisecond}, c.delays())
+	require.Equal(t, []time.Duration{0, 5 * time.Millisecond}, c.delays(0))
+	require.Equal(t, []time.Duration{0}, c.delays(2))
 	require.Zero(t, delays{}.at(0.5))
 }
