@@ -62,7 +62,7 @@ func TestBrokenConnection(t *testing.T) {
 
 // TestControllerMoves: what only the controller does is asked of the next one.
 func TestControllerMoves(t *testing.T) {
-	k, c := embedded(t)
+	k, c := patient(t)
 	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.NotController, Count: 2})
 	require.NoError(t, c.CreateTopic(within(t), cluster.TopicSpec{Name: "t", Partitions: 1}))
 	require.Equal(t, 2, h.Hits())
@@ -72,7 +72,7 @@ func TestControllerMoves(t *testing.T) {
 
 // TestProducerIDsWaitForAFreshBroker: a broker that has no block of ids yet is asked again; another refusal is told.
 func TestProducerIDsWaitForAFreshBroker(t *testing.T) {
-	k, c := embedded(t)
+	k, c := patient(t)
 	h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Err: kerr.CoordinatorLoadInProgress, Count: 4})
 	_, _, err := c.InitProducerID(within(t))
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestProducerIDsWaitForAFreshBroker(t *testing.T) {
 
 // TestReadFaults: Read waits through passing codes and reports the others at once.
 func TestReadFaults(t *testing.T) {
-	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	k, c := patient(t, kfake.SeedTopics(1, "t"))
 	appendValues(t, c, "t", 0, "a")
 	for _, e := range []*kerr.Error{kerr.UnknownTopicOrPartition, kerr.NotLeaderForPartition} {
 		k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "t", Err: e, Count: 2})
@@ -93,9 +93,13 @@ func TestReadFaults(t *testing.T) {
 		require.NoError(t, err, "%v", e)
 		require.Len(t, page.Records, 1)
 	}
-	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "t", Err: kerr.KafkaStorageError, Count: -1})
+	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "t", Err: kerr.TopicAuthorizationFailed, Count: 1})
 	_, err := c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
-	require.ErrorIs(t, err, kerr.KafkaStorageError)
+	require.ErrorIs(t, err, cluster.ErrUnauthorized)
+	k, c = embedded(t, kfake.SeedTopics(1, "t"))
+	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "t", Err: kerr.KafkaStorageError, Count: -1})
+	_, err = c.Read(within(t), "t", 0, 0, cluster.ReadOptions{})
+	require.ErrorIs(t, err, kerr.KafkaStorageError, "one that does not pass is told, too, after Settle")
 }
 
 // What a broker sends is checked before it is believed.
@@ -144,31 +148,35 @@ func TestLongPollsDoNotBlockOtherCalls(t *testing.T) {
 		}()
 	}
 	require.NoError(t, h.Wait(within(t), 8))
-	begin := time.Now()
 	for range 20 {
 		_, err := c.ListOffsets(within(t), "t", []int32{0, 1, 2, 3, 4, 5, 6, 7}, cluster.Latest)
 		require.NoError(t, err)
 	}
 	join(t, c, "g")
-	require.Less(t, time.Since(begin), 3*time.Second)
-	cancel()
+	cancel() // no poll has ended before: see above
 	polls.Wait()
 }
 
 // TestDeadlines: a call ends with its own limit or with that of its context, whichever is sooner.
 func TestDeadlines(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(1, "t"))
-	k.ControlKey(int16(kmsg.DescribeConfigs), func(kmsg.Request) (kmsg.Response, error, bool) {
-		k.SleepControl(func() { time.Sleep(2 * time.Second) })
-		return nil, nil, false
-	})
+	silent(t, k, kmsg.DescribeConfigs)
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	begin := time.Now()
 	_, err := c.TopicConfigs(ctx, "t")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "no answer in time")
-	require.Less(t, time.Since(begin), 1500*time.Millisecond)
+}
+
+// silent keeps the broker from answering requests of a kind until the test ends.
+func silent(t *testing.T, k *kfake.Cluster, key kmsg.Key) {
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	k.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		k.SleepControl(func() { <-ended })
+		return nil, nil, false
+	})
 }
 
 // A call without a deadline gets one, so that a broker that is cut off blocks nobody for ever.
@@ -177,15 +185,10 @@ func TestRequestTimeout(t *testing.T) {
 	cfg := config(k)
 	cfg.RequestTimeout = 100 * time.Millisecond
 	c := open(t, cfg)
-	k.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
-		k.KeepControl()
-		k.SleepControl(func() { time.Sleep(time.Second) })
-		return nil, nil, false
-	})
-	begin := time.Now()
-	_, err := c.Fetch(context.Background(), mustLeader(t, c, "t", 0), &wire.Fetch{MinBytes: 1, MaxBytes: 1, MaxWait: 50 * time.Millisecond})
+	leader := mustLeader(t, c, "t", 0)
+	silent(t, k, kmsg.Fetch)
+	_, err := c.Fetch(context.Background(), leader, &wire.Fetch{MinBytes: 1, MaxBytes: 1, MaxWait: 50 * time.Millisecond})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, time.Since(begin), 900*time.Millisecond)
 }
 
 // TestCloseEndsCalls: Close ends what is in flight, and nothing starts after it.

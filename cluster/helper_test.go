@@ -41,6 +41,15 @@ func embedded(t *testing.T, opts ...kfake.Opt) (*kfake.Cluster, *cluster.Client)
 	return k, open(t, config(k))
 }
 
+// patient is embedded where waiting ends well: machines may be busy.
+func patient(t *testing.T, opts ...kfake.Opt) (*kfake.Cluster, *cluster.Client) {
+	t.Helper()
+	k := brokers(t, opts...)
+	cfg := config(k)
+	cfg.Settle, cfg.RequestTimeout = 20*time.Second, 20*time.Second
+	return k, open(t, cfg)
+}
+
 func brokers(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
 	k, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(3)}, opts...)...)

