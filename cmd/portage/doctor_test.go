@@ -28,6 +28,7 @@ func TestDoctor(t *testing.T) {
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, line(t, out, "new"), "portage.events, portage.directives, portage.offsets, portage.progress: missing: run portage init")
 	require.Contains(t, out, "Least privileges")
+	require.Contains(t, out, "Topic (moving): Describe, DescribeConfigs, AlterConfigs, Alter, Create", "a topic grows with its source: CreatePartitions needs Alter")
 
 	d.ok("init")
 	locked := embedded.ForTest(t, embedded.Options{Source: embedded.Side{Extra: []kfake.Opt{kfake.EnableSASL(), kfake.Superuser("PLAIN", "admin", "right")}}})

@@ -41,7 +41,7 @@ func privileges() []privilege {
 		{sourceCluster, "topic", "", []string{"Describe", "DescribeConfigs", "Read"}},
 		{sourceCluster, "group", "", []string{"Describe", "Read"}},
 		{targetCluster, "cluster", "", []string{"IdempotentWrite"}},
-		{targetCluster, "topic", "", []string{"Describe", "DescribeConfigs", "AlterConfigs", "Create", "Read", "Write", "Delete"}},
+		{targetCluster, "topic", "", []string{"Describe", "DescribeConfigs", "AlterConfigs", "Alter", "Create", "Read", "Write", "Delete"}},
 		{targetCluster, "group", "", []string{"Describe", "Read"}},
 		{controlCluster, "cluster", "", []string{"IdempotentWrite"}},
 		{controlCluster, "topic", "portage.", []string{"Describe", "DescribeConfigs", "Create", "Read", "Write"}},
@@ -74,6 +74,7 @@ func privilegesText() string {
 		fmt.Fprintf(&b, "\n  %-14s %s", p.On, p)
 		last = p.On
 	}
+	b.WriteString("\nWith Cluster: Alter on the target, topics get the ACLs that they have on the source; without it a person grants them.")
 	b.WriteString("\nServices with the SDK need, beside their own: Topic portage.*: Describe, Read on the control cluster, Topic portage.events: Write there, and their topics and groups on the target.")
 	return b.String()
 }
