@@ -118,6 +118,7 @@ func (d *Driver) failed(it item, err error) time.Time {
 		d.memory[it] = mem
 	}
 	mem.tries++
+	d.queue.mark(it, true)
 	pause := pauseAfter(mem.tries, rand.Float64())
 	d.mu.Unlock()
 	d.log(it).Warn().Err(err).Int("tries", mem.tries).Dur("pause", pause).Msg("attempt failed")
@@ -129,6 +130,7 @@ func (d *Driver) failed(it item, err error) time.Time {
 
 // succeeded ends a row of failures.
 func (d *Driver) succeeded(it item) {
+	d.queue.mark(it, false)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if mem := d.memory[it]; mem != nil {

@@ -17,14 +17,21 @@ type item struct {
 
 // queue hands out items when they are due, each to one worker at a time. An
 // item that is added while it is worked on is looked at again afterwards.
+// Migrations with something that fails share half of the workers: looks at a
+// cluster that does not answer take long, and must not keep others waiting.
 type queue struct {
 	mu sync.Mutex
-	// due has every item that waits, agenda those of them that nobody works on,
-	// the earliest first.
+	// due has every item that waits, agendas those of them that nobody works on,
+	// by migration, the earliest first.
 	due     map[item]*appointment
-	agenda  agenda
+	agendas map[string]*agenda
 	running map[item]bool
-	wake    chan struct{}
+	// failed are the items whose last look failed, failing counts them by
+	// migration, and failingAtOnce bounds how many items of such are worked on.
+	failed        map[item]bool
+	failing       map[string]int
+	failingAtOnce int
+	wake          chan struct{}
 }
 
 // appointment is when an item is due; index is its place in the agenda, -1
@@ -36,7 +43,10 @@ type appointment struct {
 }
 
 func newQueue() *queue {
-	return &queue{due: make(map[item]*appointment), running: make(map[item]bool), wake: make(chan struct{}, 1)}
+	return &queue{
+		due: make(map[item]*appointment), agendas: make(map[string]*agenda), running: make(map[item]bool),
+		failed: make(map[item]bool), failing: make(map[string]int), failingAtOnce: 1, wake: make(chan struct{}, 1),
+	}
 }
 
 // add makes an item due at a moment, or sooner if it is already.
@@ -47,16 +57,40 @@ func (q *queue) add(it item, at time.Time) {
 		a = &appointment{it: it, at: at, index: -1}
 		q.due[it] = a
 		if !q.running[it] {
-			heap.Push(&q.agenda, a)
+			q.enter(a)
 		}
 	case at.Before(a.at):
 		a.at = at
 		if a.index >= 0 {
-			heap.Fix(&q.agenda, a.index)
+			heap.Fix(q.agendas[it.migration], a.index)
 		}
 	}
 	q.mu.Unlock()
 	q.poke()
+}
+
+// enter puts an appointment into its migration's agenda.
+func (q *queue) enter(a *appointment) {
+	of := q.agendas[a.it.migration]
+	if of == nil {
+		of = &agenda{}
+		q.agendas[a.it.migration] = of
+	}
+	heap.Push(of, a)
+}
+
+// mark notes how the last look at an item went.
+func (q *queue) mark(it item, failed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case failed && !q.failed[it]:
+		q.failed[it] = true
+		q.failing[it.migration]++
+	case !failed && q.failed[it]:
+		delete(q.failed, it)
+		q.failing[it.migration]--
+	}
 }
 
 // addNow makes an item due at once.
@@ -73,7 +107,11 @@ func (q *queue) poke() {
 func (q *queue) size() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.agenda) + len(q.running)
+	n := len(q.running)
+	for _, a := range q.agendas {
+		n += a.Len()
+	}
+	return n
 }
 
 // take marks the items that are due as running, most of them at most, and says
@@ -82,15 +120,15 @@ func (q *queue) size() int {
 func (q *queue) take(now time.Time, most int) (ready []item, next time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.agenda) > 0 {
-		first := q.agenda[0]
+	for a := q.next(); a != nil; a = q.next() {
+		first := (*a)[0]
 		if first.at.After(now) {
 			return ready, first.at
 		}
 		if len(ready) == most {
 			break
 		}
-		heap.Pop(&q.agenda)
+		heap.Pop(a)
 		delete(q.due, first.it)
 		q.running[first.it] = true
 		ready = append(ready, first.it)
@@ -98,12 +136,32 @@ func (q *queue) take(now time.Time, most int) (ready []item, next time.Time) {
 	return ready, time.Time{}
 }
 
+// next is the agenda with the earliest appointment, nil for none; migrations with
+// something that fails are left out while they have all the workers they may.
+func (q *queue) next() (best *agenda) {
+	working := 0
+	for it := range q.running {
+		if q.failing[it.migration] > 0 {
+			working++
+		}
+	}
+	for migration, a := range q.agendas {
+		if a.Len() == 0 || q.failing[migration] > 0 && working >= q.failingAtOnce {
+			continue
+		}
+		if best == nil || (*a)[0].at.Before((*best)[0].at) {
+			best = a
+		}
+	}
+	return best
+}
+
 // done ends the work on an item; it is due again at next unless that is zero.
 func (q *queue) done(it item, next time.Time) {
 	q.mu.Lock()
 	delete(q.running, it)
 	if a := q.due[it]; a != nil {
-		heap.Push(&q.agenda, a)
+		q.enter(a)
 	}
 	q.mu.Unlock()
 	if !next.IsZero() {
@@ -118,6 +176,9 @@ func (q *queue) done(it item, next time.Time) {
 func (q *queue) run(ctx context.Context, workers int, work func(context.Context, item) time.Time) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	q.mu.Lock()
+	q.failingAtOnce = max(1, workers/2)
+	q.mu.Unlock()
 	free := make(chan struct{}, workers)
 	for range workers {
 		free <- struct{}{}

@@ -84,6 +84,38 @@ func TestQueueFull(t *testing.T) {
 	require.Equal(t, now.Add(time.Hour), next)
 }
 
+// TestQueueFailing: migrations with something that fails get half of the workers,
+// and all of them again once nothing fails; an item that fails counts once.
+func TestQueueFailing(t *testing.T) {
+	q := newQueue()
+	q.failingAtOnce = 2
+	now := time.Unix(100, 0)
+	items := func(migration string) (all []item) {
+		for _, topic := range []events.Stream{"topic/a", "topic/b", "topic/c"} {
+			all = append(all, item{migration, topic})
+			q.add(all[len(all)-1], now)
+		}
+		return all
+	}
+	dark := items("dark")
+	q.mark(dark[0], true)
+	q.mark(dark[0], true)
+	ready, next := q.take(now, 4)
+	require.Len(t, ready, 2, "two workers are kept for others")
+	require.True(t, next.IsZero(), "the end of a work is what to wait for")
+	fine := items("fine")
+	others, _ := q.take(now, 2)
+	require.Len(t, others, 2)
+	require.Subset(t, fine, others)
+	q.done(ready[0], time.Time{})
+	again, _ := q.take(now, 1)
+	require.Len(t, again, 1)
+	q.done(again[0], now)
+	q.mark(dark[0], false)
+	last, _ := q.take(now, 4)
+	require.Len(t, last, 2, "nothing fails any more")
+}
+
 // TestQueueTimes: what is due later is worked on then, sooner when it is made
 // due sooner, and again when its work says so.
 func TestQueueTimes(t *testing.T) {
