@@ -130,7 +130,7 @@ func TestAdminCommit(t *testing.T) {
 // TestCoordinatorIsLookedUpAgain: group calls are repeated while the coordinator loads, moves or is not there.
 func TestCoordinatorIsLookedUpAgain(t *testing.T) {
 	for _, e := range []*kerr.Error{kerr.CoordinatorLoadInProgress, kerr.CoordinatorNotAvailable, kerr.NotCoordinator} {
-		k, c := embedded(t, kfake.SeedTopics(1, "t"))
+		k, c := patient(t, kfake.SeedTopics(1, "t"))
 		h := k.Fault(
 			kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Group: "g", Err: kerr.CoordinatorNotAvailable, Count: 2},
 			kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Group: "g", Err: e, Count: 2},
@@ -215,7 +215,7 @@ func TestEveryGroupAPIIsRepeated(t *testing.T) {
 	fetch := kmsg.NewPtrOffsetFetchRequest()
 	fetch.Groups = []kmsg.OffsetFetchRequestGroup{{Group: "g"}}
 	for req, topLevel := range map[kmsg.Request]bool{heartbeat: true, leave: true, offsets: true, beat: true, remove: false, describe: false, fetch: false} {
-		k, c := embedded(t, kfake.SeedTopics(1, "t"))
+		k, c := patient(t, kfake.SeedTopics(1, "t"))
 		h := k.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Key(req.Key())}, Group: "g", TopLevel: topLevel, Err: kerr.NotCoordinator, Count: 2})
 		_, err := c.Call(within(t), req, cluster.OnGroup("g"))
 		require.NoError(t, err, kmsg.NameForKey(req.Key()))

@@ -125,7 +125,7 @@ func TestLeaderCacheForgets(t *testing.T) {
 
 // TestLeaderWaitsForAnElection: a partition without a leader gets a moment to find one.
 func TestLeaderWaitsForAnElection(t *testing.T) {
-	k, c := embedded(t, kfake.SeedTopics(1, "t"))
+	k, c := patient(t, kfake.SeedTopics(1, "t"))
 	left := 3
 	k.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		k.KeepControl()
