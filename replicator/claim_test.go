@@ -34,7 +34,7 @@ func keyOf(o events.CopyOrder, p int32) events.CopyKey {
 func TestDeathBeforeTheClaimsAreReadBack(t *testing.T) {
 	e, target, o := claimed(t)
 	deaf := target.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: events.TopicOffsets, Err: kerr.NotLeaderForPartition, Count: -1})
-	w := e.start(nil)
+	w := e.start(func(c *Config) { c.Session = 5 * time.Second })
 	var all []int32
 	for p := range int32(events.ControlPartitions) {
 		all = append(all, p)
@@ -46,7 +46,7 @@ func TestDeathBeforeTheClaimsAreReadBack(t *testing.T) {
 		for _, end := range ends {
 			n += end
 		}
-		return n == int64(o.Partitions)
+		return n >= int64(o.Partitions)
 	})
 	w.kill()
 	deaf.Remove()
@@ -56,11 +56,14 @@ func TestDeathBeforeTheClaimsAreReadBack(t *testing.T) {
 	e.noStops()
 	for p := range o.Partitions {
 		_, blocks, claims := e.published(keyOf(o, p))
-		require.Len(t, claims, 2)
-		require.Equal(t, claims[0].ProducerID, claims[1].ProducerID)
-		require.Equal(t, claims[0].ProducerEpoch+1, claims[1].ProducerEpoch)
+		for i := 1; i < len(claims); i++ { // a worker without a lease for a while claims once more
+			require.Equal(t, claims[0].ProducerID, claims[i].ProducerID)
+			require.Equal(t, claims[i-1].ProducerEpoch+1, claims[i].ProducerEpoch)
+		}
+		heirs := slices.IndexFunc(claims, func(c events.Claim) bool { return c.Owner != w.cfg.Name })
+		require.Positive(t, heirs, "claims of both: %v", claims)
 		for _, b := range blocks {
-			require.Equal(t, claims[1].OwnerEpoch, b.OwnerEpoch)
+			require.GreaterOrEqual(t, b.OwnerEpoch, claims[heirs].OwnerEpoch)
 		}
 	}
 }
@@ -92,7 +95,8 @@ func TestRivalClaimsBefore(t *testing.T) {
 	var first sync.Once
 	started := make(chan *running, 1)
 	w := e.start(func(c *Config) {
-		c.Nonce = func() string { // asked before any claim is published
+		c.Session = 30 * time.Second // who has no lease for a while claims once more
+		c.Nonce = func() string {    // asked before any claim is published
 			first.Do(func() {
 				awaitClaim(e, <-started, keyOf(o, contested))
 				rival()
