@@ -1,12 +1,15 @@
 package events
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // SwitchRequested asks to move a group's readers (on a group's stream) or a
 // topic's writers (on a topic's stream) to the target. Its epoch is the
 // stream's epoch plus one.
 type SwitchRequested struct {
-	// To is the side to move to: "target". (The mirror image has "source".)
+	// To is the side to move to: "target".
 	To string `json:"to"`
 	// Level says how writers move: "restart". Empty for readers.
 	Level string `json:"level,omitempty"`
@@ -22,10 +25,10 @@ func (SwitchRequested) EventType() Type { return "SwitchRequested" }
 // Validate implements [Body].
 func (b SwitchRequested) Validate() error {
 	if b.To != RouteTarget {
-		return errors.New(`to: want "target"`)
+		return fmt.Errorf(`to: want "target", have %s`, quote(b.To))
 	}
 	if b.Level != "" && b.Level != LevelRestart {
-		return errors.New(`level: want "restart" for writers, none for readers`)
+		return fmt.Errorf(`level: want "restart" for writers, none for readers, have %s`, quote(b.Level))
 	}
 	return nil
 }
