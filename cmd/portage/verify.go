@@ -57,7 +57,7 @@ func verifyVerb(a *app) *cobra.Command {
 	f.StringVar(&o.sourceTopic, "source-topic", "", "the first topic")
 	f.StringVar(&o.target, "target", "", "cluster of the second topic")
 	f.StringVar(&o.targetTopic, "target-topic", "", "the second topic (default: the name of the first)")
-	f.Int32SliceVar(&o.partitions, "partition", nil, "only these partitions")
+	f.Int32SliceVar(&o.partitions, "partition", nil, "only these partitions, as `N,N`")
 	f.StringVar(&o.state, "state", "", "file that keeps what was verified; a later run goes on from there")
 	f.BoolVar(&o.deep, "deep", false, "decode every record, even where both sides store the same bytes")
 	f.BoolVar(&o.live, "live", false, "the target topic is still being filled (without a migration)")

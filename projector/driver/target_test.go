@@ -107,6 +107,38 @@ func TestCreateFails(t *testing.T) {
 	r.does(orders, "TargetCreated")
 }
 
+// TestCreateRefuses: a topic that is not the one to copy into stops the copy at
+// once, with what is there: no retry mends that.
+func TestCreateRefuses(t *testing.T) {
+	r := newRig(t)
+	require.NoError(t, r.pair.Target.CreateTopic(embedded.Topic{Name: "orders", Partitions: 2}))
+	r.begin(nil, "orders")
+	r.does(orders, "CopyStarted")
+	r.does(orders, "CopyFailed")
+	require.Contains(t, r.topic("orders").Stop.Reason, "orders has 2 partitions on target, the source has 1")
+
+	r = newRig(t)
+	r.begin(nil, "orders")
+	r.created("orders")
+	r.say(events.Worker, orders, 0, events.CopyStopped{Code: "diverged", Reason: "test"})
+	r.say(events.Operator, orders, 0, events.RetryRequested{})
+	recreate(r, "orders")
+	r.does(orders, "CopyFailed")
+	require.Contains(t, r.topic("orders").Stop.Reason, "another topic than the one that was copied to")
+}
+
+// TestCreateWithoutACLs: where portage may not see ACLs, a person is told to
+// grant them, and the copy goes on.
+func TestCreateWithoutACLs(t *testing.T) {
+	r := newRig(t)
+	r.begin(nil, "orders")
+	r.does(orders, "CopyStarted")
+	mend := broken(r.pair.Source, kmsg.DescribeACLs, "", kerr.ClusterAuthorizationFailed)
+	defer mend()
+	r.does(orders, "TargetCreated")
+	require.Contains(t, r.topic("orders").Target.ACLs.Note, "not copied, grant them by hand")
+}
+
 // TestCreateLate: a creation that comes after another orchestrator has released
 // the topic is taken back, but not what somebody else has made of it.
 func TestCreateLate(t *testing.T) {
