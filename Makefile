@@ -24,7 +24,7 @@ help: ## list the targets
 test: check ## format check, vet and all tests that need nothing but Go
 	@echo "race detector: $(if $(RACE),on ($(CC_FOUND)),off: no C compiler found)"
 	CGO_ENABLED=$(if $(RACE),1,0) PORTAGE_REAL= $(GO) test $(RACE) -p $(AT_ONCE) ./...
-	@echo "not run by make test: the tests on real Apache Kafka (Java, Maven): make kafka"
+	@echo "not run by make test: random histories of the copy: make sim; the tests on real Apache Kafka (Java, Maven): make kafka"
 
 # Schedules of the simulator, and the seed of the first one; 0 draws it.
 RUNS ?= 100000

@@ -93,5 +93,6 @@
 // is the one case of a doubled record; the successor's first acknowledgement
 // shows it, and the partition stops as diverged. Source records that compaction
 // removes between copying and resolving leave images without an origin; they
-// are told from doubled ones by the digests of what was copied before.
+// are told from doubled ones by the digests of what was copied before. To the
+// first owner of a partition they are a foreign writer's.
 package replicator

@@ -47,7 +47,7 @@ func (n brokersNeeded) String() string {
 func goldenByCluster(t *testing.T) map[brokersNeeded][]string {
 	all := map[brokersNeeded][]string{}
 	for _, path := range goldenFiles(t) {
-		n := brokersNeeded{count: 1, check: "10m"}
+		n := brokersNeeded{count: 1, check: "24h"} // none, however slow the machine is
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "brokers" {
 				n.count = int(argInt(t, d, "count", 1))
@@ -63,11 +63,11 @@ func goldenByCluster(t *testing.T) map[brokersNeeded][]string {
 func answerGolden(t *testing.T, version string, needs brokersNeeded, files []string) {
 	check, err := time.ParseDuration(needs.check)
 	require.NoError(t, err)
-	k := realkafka.ForTest(t, realkafka.Options{Name: "golden", Version: version, Brokers: needs.count, Properties: map[string]string{
-		"producer.id.expiration.check.interval.ms": fmt.Sprint(check.Milliseconds()),
-		"broker.session.timeout.ms":                "20000", // a follower that is stopped for a while stays in sync
-		"replica.fetch.wait.max.ms":                fmt.Sprint(followerPoll.Milliseconds()),
-	}})
+	properties := map[string]string{"producer.id.expiration.check.interval.ms": fmt.Sprint(check.Milliseconds())}
+	if needs.count > 1 { // a follower that is stopped for a while stays in sync
+		properties["broker.session.timeout.ms"], properties["replica.lag.time.max.ms"] = "30000", "90000"
+	}
+	k := realkafka.ForTest(t, realkafka.Options{Name: "golden", Version: version, Brokers: needs.count, Properties: properties})
 	c, err := cluster.Open(t.Context(), "golden", cluster.Config{Bootstrap: k.Bootstrap(realkafka.Internal)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
@@ -92,6 +92,7 @@ type kafkaSubject struct {
 	prefix  string
 	topics  int
 	name    string
+	id      [16]byte
 	configs map[string]string
 	// leader and follower are the brokers that have the partition; stopped says
 	// that the follower is.
@@ -118,7 +119,7 @@ func (s *kafkaSubject) eventually(what string, f func() (bool, error)) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	var err error
-	for end := time.Now().Add(2 * time.Minute); ; <-tick.C {
+	for end := time.Now().Add(startWithin); ; <-tick.C {
 		var ok bool
 		if ok, err = f(); ok {
 			return
@@ -157,22 +158,25 @@ func (s *kafkaSubject) create() {
 			return false, err
 		}
 		code := resp.Topics[0].ErrorCode
+		s.id = resp.Topics[0].TopicID
 		return code == 0, fmt.Errorf("code %d", code)
 	})
 	s.settle()
 }
 
-// settle waits until the leader answers and, unless the follower is stopped, it has everything.
-func (s *kafkaSubject) settle() {
+// settle waits until the leader of the topic as it was created last answers and,
+// unless the follower is stopped, it has everything. It returns the log's edges.
+func (s *kafkaSubject) settle() (e logEnds) {
 	s.eventually("the partition is led and replicated", func() (bool, error) {
-		p, _, err := s.metadata()
-		if err != nil || p.Leader != s.leader {
-			return false, fmt.Errorf("led by %d: %w", p.Leader, err)
+		p, id, err := s.metadata()
+		if err != nil || p.Leader != s.leader || id != s.id {
+			return false, fmt.Errorf("topic %x, led by %d: %w", id, p.Leader, err)
 		}
-		e, err := s.look(p)
+		e, err = s.look(p)
 		replicated := s.stopped || len(p.Replicas) == 1 || (len(p.ISR) == 2 && e.high == e.end)
 		return err == nil && replicated, err
 	})
+	return e
 }
 
 // metadata asks the leader: others may be stopped.
@@ -219,21 +223,19 @@ func (s *kafkaSubject) list(at int64, isolation int8) (int64, error) {
 	return got.Offset, kerr.ErrorForCode(got.ErrorCode)
 }
 
-func (s *kafkaSubject) ends() logEnds {
-	s.settle()
-	p, _, err := s.metadata()
-	require.NoError(s.t, err)
-	e, err := s.look(p)
-	require.NoError(s.t, err)
-	return e
-}
+func (s *kafkaSubject) ends() logEnds { return s.settle() }
 
 func (s *kafkaSubject) epochEnd(epoch int32) (end int64, current bool) {
-	p, _, err := s.metadata()
-	require.NoError(s.t, err)
-	end, err = epochEnd(s.within(20*time.Second), &link{Client: s.c}, s.name, p, epoch)
-	require.NoError(s.t, err)
-	return end, epoch >= p.LeaderEpoch
+	s.eventually("the leader says where an epoch ended", func() (bool, error) {
+		p, _, err := s.metadata()
+		if err != nil {
+			return false, err
+		}
+		current = epoch >= p.LeaderEpoch
+		end, err = epochEnd(s.within(20*time.Second), &link{Client: s.c}, s.name, p, epoch)
+		return err == nil, err
+	})
+	return end, current
 }
 
 func (s *kafkaSubject) producerID(transactional bool) int64 {
@@ -245,7 +247,7 @@ func (s *kafkaSubject) producerID(transactional bool) int64 {
 	}
 	name := fmt.Sprintf("%s-txn-%d", s.name, len(s.txns))
 	req := kmsg.NewPtrInitProducerIDRequest()
-	req.TransactionalID, req.TransactionTimeoutMillis, req.ProducerID, req.ProducerEpoch = kmsg.StringPtr(name), 60000, -1, -1
+	req.TransactionalID, req.TransactionTimeoutMillis, req.ProducerID, req.ProducerEpoch = kmsg.StringPtr(name), 900_000, -1, -1 // the most: nobody else shall end it
 	var resp *kmsg.InitProducerIDResponse
 	s.eventually("the transaction coordinator answers", func() (ok bool, err error) {
 		resp, err = cluster.Do[*kmsg.InitProducerIDResponse](s.within(20*time.Second), s.c, req, cluster.OnBroker(s.coordinator(name)), cluster.AtMost(4))
@@ -269,21 +271,31 @@ func (s *kafkaSubject) coordinator(name string) (node int32) {
 	return node
 }
 
-// followerPoll is how long a follower's fetch waits for records at most.
-const followerPoll = 100 * time.Millisecond
+// startWithin is how long a broker may take to start, and everything else that is waited for, on a busy machine.
+const startWithin = 5 * time.Minute
 
-// produceWithin is how long a broker waits for the followers before it answers with error 7.
-const produceWithin = 1500 * time.Millisecond
+// followerWait is how long the leader holds a follower's fetch at most (replica.fetch.wait.max.ms).
+const followerWait = 500 * time.Millisecond
+
+// How long a broker waits for the followers before it answers with error 7: with one that is stopped it always does, else never.
+const (
+	lagWithin     = 1500 * time.Millisecond
+	produceWithin = 2 * time.Minute
+)
 
 func (s *kafkaSubject) send(b batch.Batch, o sendOptions) (a answer) {
-	req := &wire.Produce{Acks: o.acks, Timeout: produceWithin, Topics: []wire.ProduceTopic{{Topic: s.name, Partitions: []wire.ProducePartition{{Records: b}}}}}
+	within := produceWithin
+	if s.stopped {
+		within = lagWithin
+	}
+	req := &wire.Produce{Acks: o.acks, Timeout: within, Topics: []wire.ProduceTopic{{Topic: s.name, Partitions: []wire.ProducePartition{{Records: b}}}}}
 	if o.txn {
 		x := s.txns[b.Producer().ID]
 		req.TransactionalID = x.id
 		s.join(x, b.Producer())
 	}
 	s.eventually("the leader answers", func() (bool, error) {
-		res, err := s.c.Produce(s.within(20*time.Second), s.leader, req)
+		res, err := s.c.Produce(s.within(2*produceWithin), s.leader, req)
 		if err != nil {
 			return false, err
 		}
@@ -332,20 +344,28 @@ func (s *kafkaSubject) endTransaction(pid int64, commit bool) {
 
 func (s *kafkaSubject) serve(from int64, size int, committed bool) fetched {
 	s.settle()
-	res, err := s.c.Fetch(s.within(20*time.Second), s.leader, &wire.Fetch{
-		MaxWait: 0, MinBytes: 0, MaxBytes: 50 << 20, Committed: committed,
-		Topics: []wire.FetchTopic{{Topic: s.name, Partitions: []wire.FetchPartition{{Offset: from, MaxBytes: int32(size)}}}},
+	return s.fetch(&wire.Fetch{MaxBytes: 50 << 20, Committed: committed}, from, size)
+}
+
+func (s *kafkaSubject) fetch(f *wire.Fetch, from int64, size int) (got fetched) {
+	f.Topics = []wire.FetchTopic{{Topic: s.name, Partitions: []wire.FetchPartition{{Offset: from, MaxBytes: int32(size)}}}}
+	s.eventually("the leader serves a fetch", func() (bool, error) {
+		res, err := s.c.Fetch(s.within(20*time.Second+f.MaxWait), s.leader, f)
+		if err != nil {
+			return false, err
+		}
+		p := res.Partitions[0]
+		got = fetched{code: p.Code, page: pageOf(p, true)}
+		return p.Code != 3 && p.Code != 6 && p.Code != 74, kerr.ErrorForCode(p.Code)
 	})
-	require.NoError(s.t, err)
-	p := res.Partitions[0]
-	return fetched{code: p.Code, page: pageOf(p, true)}
+	return got
 }
 
 func (s *kafkaSubject) restart(killed bool) {
 	if killed {
 		require.NoError(s.t, s.cluster.Kill(int(s.leader), syscall.SIGKILL))
 	}
-	require.NoError(s.t, s.cluster.Restart(s.within(2*time.Minute), int(s.leader)))
+	require.NoError(s.t, s.cluster.Restart(s.within(startWithin), int(s.leader)))
 	s.settle()
 }
 
@@ -377,9 +397,14 @@ func (s *kafkaSubject) trim(to int64) {
 	p.Offset = to
 	t.Topic, t.Partitions = s.name, append(t.Partitions, p)
 	req.Topics, req.TimeoutMillis = append(req.Topics, t), 10000
-	resp, err := cluster.Do[*kmsg.DeleteRecordsResponse](s.within(20*time.Second), s.c, req, cluster.OnBroker(s.leader))
-	require.NoError(s.t, err)
-	require.Zero(s.t, resp.Topics[0].Partitions[0].ErrorCode)
+	s.eventually("the log start moves", func() (bool, error) {
+		resp, err := cluster.Do[*kmsg.DeleteRecordsResponse](s.within(20*time.Second), s.c, req, cluster.OnBroker(s.leader))
+		if err != nil {
+			return false, err
+		}
+		code := resp.Topics[0].Partitions[0].ErrorCode
+		return code == 0, kerr.ErrorForCode(code)
+	})
 }
 
 // clean waits until the log has so many records.
@@ -401,13 +426,10 @@ func (s *kafkaSubject) clean(until int) {
 }
 
 func (s *kafkaSubject) recreate() (sameID bool) {
-	_, before, err := s.metadata()
-	require.NoError(s.t, err)
+	before := s.id
 	require.NoError(s.t, s.c.DeleteTopic(s.within(20*time.Second), s.name))
 	s.create()
-	_, after, err := s.metadata()
-	require.NoError(s.t, err)
-	return before == after
+	return before == s.id
 }
 
 func (s *kafkaSubject) lag(stopped bool) {
@@ -415,11 +437,30 @@ func (s *kafkaSubject) lag(stopped bool) {
 	s.stopped = stopped
 	if stopped {
 		require.NoError(s.t, s.cluster.Pause(int(s.follower)))
-		time.Sleep(10 * followerPoll) // what it asked for last has been answered: it gets nothing more
+		s.outwait()
 		return
 	}
+	s.stillInSync()
 	require.NoError(s.t, s.cluster.Resume(int(s.follower)))
 	s.settle()
+}
+
+// outwait waits until the fetch is answered that the follower has sent last: it
+// gets nothing more. The leader ends fetches that wait for records in the order
+// in which their time is over, and ours come later and wait as long.
+func (s *kafkaSubject) outwait() {
+	end := s.ends().end
+	for range 2 {
+		f := s.fetch(&wire.Fetch{MaxWait: 2 * followerWait, MinBytes: 1, MaxBytes: 1 << 20}, end, 1<<20)
+		require.Empty(s.t, f.records)
+	}
+}
+
+// stillInSync requires that the controller has not missed the stopped follower.
+func (s *kafkaSubject) stillInSync() {
+	p, _, err := s.metadata()
+	require.NoError(s.t, err)
+	require.Len(s.t, p.ISR, 2, "the follower was stopped for too long to stay in sync: the machine is too slow for broker.session.timeout.ms")
 }
 
 // leave takes the follower out of the in-sync replicas.
@@ -435,15 +476,18 @@ func (s *kafkaSubject) leave() {
 
 // elect makes the follower, which is behind, the leader.
 func (s *kafkaSubject) elect(unclean bool) {
+	if !unclean {
+		s.stillInSync()
+	}
 	require.NoError(s.t, s.cluster.Kill(int(s.leader), syscall.SIGKILL))
 	if unclean {
-		require.NoError(s.t, s.cluster.Restart(s.within(2*time.Minute), int(s.follower)))
+		require.NoError(s.t, s.cluster.Restart(s.within(startWithin), int(s.follower)))
 	} else {
 		require.NoError(s.t, s.cluster.Resume(int(s.follower)))
 	}
 	s.leader, s.follower = s.follower, s.leader
 	s.settle()
-	require.NoError(s.t, s.cluster.Restart(s.within(2*time.Minute), int(s.follower)))
+	require.NoError(s.t, s.cluster.Restart(s.within(startWithin), int(s.follower)))
 	s.stopped = false
 	s.settle()
 }
