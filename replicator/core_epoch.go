@@ -8,15 +8,14 @@ import (
 // lineup keeps sight of the leaders of the source: an unclean election may
 // remove records that were read, and put others in their place.
 type lineup struct {
-	// sourceEpoch is the leader's epoch of the batch read last, by this owner or a
-	// former one, -1 if none was; pastEpoch is set while it has to be looked at.
+	// sourceEpoch is the epoch of the leader that the source was read from, by this
+	// owner or a former one, -1 if that is not known; pastEpoch is set while a later
+	// one has to be looked at.
 	sourceEpoch int32
 	pastEpoch   *epochChange
 	// stale says that a page may be on its way that was read before the leader was
 	// known to be another one.
 	stale bool
-	// named is how many epochs the source named before a batch was read.
-	named int32
 	// held is the source offset after the last record that is copied or will be.
 	held int64
 	// reread is from where the source is read once more, -1 for not at all: up to
@@ -72,7 +71,7 @@ func (c *core) led(epochs int32) bool {
 	case !mapped, c.pastEpoch != nil, epochs-1 <= c.sourceEpoch:
 		return false
 	case c.sourceEpoch < 0:
-		c.named = epochs
+		c.sourceEpoch = epochs - 1
 		return false
 	}
 	c.pastEpoch, c.stale = &epochChange{from: c.sourceEpoch, to: epochs - 1, end: -1}, c.phase == copying
@@ -117,7 +116,7 @@ func (c *core) epochEnded(epoch int32, end int64) {
 	if change == nil || change.from != epoch {
 		return
 	}
-	c.pastEpoch, c.resolve.align.strict = nil, true
+	c.pastEpoch, c.resolve.align.strict, c.resolve.align.missing = nil, true, 0
 	switch read := c.readTo(); {
 	case end >= 0 && end < c.held:
 		c.halt(CodeDiverged, end, c.held, "the source's leader epoch %d ended at %d, but records up to %d were read from it: an unclean leader election has removed them; copy the topic anew",
@@ -141,7 +140,7 @@ func (c *core) sourceEpochs() int32 {
 	if c.reread >= 0 {
 		return c.trusted + 1
 	}
-	return max(c.sourceEpoch+1, c.named)
+	return c.sourceEpoch + 1
 }
 
 // lookBack reads the source once more from an offset on: nothing of it is copied,

@@ -175,6 +175,11 @@ func TestLeadersMove(t *testing.T) {
 		require.NoError(t, pair.Target.Kfake().MoveTopicPartition(o.TargetTopic, i%2, (i+1)%3))
 	}
 	e.copied(o)
+	for i := range int32(2) { // while nothing is copied
+		require.NoError(t, pair.Source.Kfake().MoveTopicPartition(o.Topic, i, 2-i))
+	}
+	fill(t, e.sourceAddr, o, 300, 50)
+	e.copied(o)
 	e.same(o)
 	e.noStops()
 	require.Contains(t, e.logs.String(), "the source has another leader", "a change of the leader epoch is looked at")

@@ -158,10 +158,7 @@ func (w *world) drawPlan() {
 		p.segmentMS = birthStep * int64(2+w.n(6))
 	}
 	p.fetchSize, p.readSize = 60+w.n(900), 60+w.n(900)
-	p.limits = limits{window: 1, buffer: 200 + w.n(3000), mergeBelow: 1, mergeUpTo: 1, alignAtOnce: 1 + w.n(20), blockRuns: 1 + w.n(6), publishEvery: ms(w.n(30))}
-	if p.overlaps || p.stops { // late stretches are shorter than what is aligned at once
-		p.limits.alignAtOnce += 30
-	}
+	p.limits = limits{window: 1, buffer: 200 + w.n(3000), mergeBelow: 1, mergeUpTo: 1, alignAtOnce: 30 + w.n(20), blockRuns: 1 + w.n(6), publishEvery: ms(w.n(30))}
 	if w.one(4) {
 		p.limits.window = 2 + w.n(3)
 	}
