@@ -158,11 +158,10 @@ func (w *world) happen(what reach) {
 	case targetElection:
 		w.targetLoses(w.boundary(w.target, w.target.high(), w.target.end))
 	case sourceUnclean:
-		from := w.source.start
-		if at, ok := w.latest().fetchLate(); ok && w.one(2) { // it loses what is on its way to the owner
-			from = at
+		if !w.one(3) && w.loseOnTheWay() {
+			return
 		}
-		w.sourceLoses(w.boundary(w.source, from, w.source.high()))
+		w.sourceLoses(w.boundary(w.source, w.source.start, w.source.high()))
 	case sourceElection:
 		w.sourceLoses(w.boundary(w.source, w.source.high(), w.source.end))
 	case targetRecreated:
@@ -207,6 +206,22 @@ func (w *world) happen(what reach) {
 			w.compact()
 		}
 	}
+}
+
+// loseOnTheWay is an unclean election that removes what is on its way to the
+// owner, who learns of the leader before that arrives.
+func (w *world) loseOnTheWay() bool {
+	o := w.latest()
+	from, ok := o.fetchLate()
+	if !ok {
+		return false
+	}
+	w.sourceLoses(w.boundary(w.source, from, w.source.high()))
+	for range 2 {
+		w.write()
+	}
+	o.identify()
+	return true
 }
 
 // strangers is the first producer id of writers that are none of ours.
