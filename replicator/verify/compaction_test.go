@@ -71,6 +71,76 @@ func TestCleanersAreExcused(t *testing.T) {
 	})
 }
 
+// TestOrphansAreExcused: a worker that took over knew no origin of some records at
+// the target's end, because the source's cleaner had taken them. The map passes
+// over both; a later record of the key is the proof that it was the cleaner.
+func TestOrphansAreExcused(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w, all := drawOrphans(rt)
+		orphans := missing(w.target.records, w.source.records)
+		res := w.compare(rt)
+		require.Empty(rt, res.Findings, res.Summary())
+		require.EqualValues(rt, orphans, res.Explained[SourceCompacted], "%v", res.Explained)
+		require.EqualValues(rt, len(all)-orphans, res.Records)
+	})
+}
+
+// drawOrphans is a topic that was copied whole before the source's cleaner took
+// some of it, and a map that was lost for all that is gone now.
+func drawOrphans(rt *rapid.T) (w *world, all []record) {
+	all = keyed(rt)
+	w = &world{cfg: small(rt), source: &side{per: 3}, target: &side{records: all, per: 5}}
+	w.source.records = cleaned(all, rapid.IntRange(0, len(all)).Draw(rt, "source cleaned to"), false)
+	m, err := offsetmap.New(0, 0)
+	require.NoError(rt, err)
+	for _, r := range w.source.records {
+		require.NoError(rt, m.Skip(r.Offset))
+		require.NoError(rt, m.Append(offsetmap.Run{Source: r.Offset, Target: r.Offset, Count: 1}))
+	}
+	require.NoError(rt, m.Skip(int64(len(all))))
+	w.q = Request{UpTo: int64(len(all)), Compacted: true, Map: &m}
+	return w, all
+}
+
+// TestOrphansThatAreNone: a record that the target has twice, or that nobody ever
+// wrote to the source, is no orphan.
+func TestOrphansThatAreNone(t *testing.T) {
+	rs := contents(10)
+	for i := range rs {
+		rs[i].Key = []byte(fmt.Sprint(i % 2))
+	}
+	m, err := offsetmap.New(0, 0)
+	require.NoError(t, err)
+	require.NoError(t, m.Append(offsetmap.Run{Count: 4}))
+	require.NoError(t, m.Skip(6)) // 4 and 5 were gone when a worker took over
+	require.NoError(t, m.Append(offsetmap.Run{Source: 6, Target: 6, Count: 4}))
+	w := &world{source: sideOf(rs...), target: sideOf(rs...), q: Request{UpTo: 10, Compacted: true, Map: &m}}
+	w.source.records = slices.Delete(w.source.records, 4, 6)
+	res := w.compare(t)
+	require.Empty(t, res.Summary())
+	require.Equal(t, map[Reason]int64{SourceCompacted: 2}, res.Explained)
+
+	w.q.Compacted = false
+	require.Equal(t, map[Kind]int64{Extra: 2}, w.compare(t).Kinds, "the source has no cleaner")
+	w.q.Compacted = true
+	w.target.records[5] = w.target.records[3]
+	w.target.records[5].Offset = 5
+	require.Equal(t, map[Kind]int64{Duplicate: 1}, w.compare(t).Kinds)
+	w.target.records[5].Key = []byte("unheard of")
+	require.Equal(t, map[Kind]int64{Extra: 1}, w.compare(t).Kinds, "nothing superseded it")
+
+	less, err := offsetmap.New(0, 0)
+	require.NoError(t, err)
+	require.NoError(t, less.Append(offsetmap.Run{Count: 4}))
+	require.NoError(t, less.Skip(5))
+	require.NoError(t, less.Append(offsetmap.Run{Source: 5, Target: 6, Count: 4}))
+	w.source, w.target, w.q.Map, w.q.UpTo = sideOf(slices.Delete(slices.Clone(rs), 4, 6)...), sideOf(rs...), &less, 9
+	for i := range w.source.records[4:] {
+		w.source.records[4+i].Offset++
+	}
+	require.Equal(t, map[Kind]int64{Extra: 2}, w.compare(t).Kinds, "two records do not come from one offset")
+}
+
 // missing counts the records of a that b lacks.
 func missing(a, b []record) (n int) {
 	for _, r := range a {

@@ -1,5 +1,11 @@
 package verify
 
+import (
+	"sort"
+
+	"github.com/portage-kafka/portage/fsm/offsetmap"
+)
+
 // verdict says what to do with the next records of both sides.
 type verdict uint8
 
@@ -94,6 +100,22 @@ func (j *judge) excuseTarget(offset, sourceStart int64) Reason {
 		return SourceCompacted
 	}
 	return ""
+}
+
+// orphan says whether a target record may be the image of a source record that
+// the map does not name: a worker that took over found it at the target's end, and
+// its origin taken by the source's cleaner meanwhile. The map passes over both
+// there, and over no fewer source offsets than target offsets.
+func (j *judge) orphan(target int64) bool {
+	runs, from, to := j.origins.runs, j.Map.Begin(), offsetmap.Pair{Source: j.Map.Watermark(), Target: target + 1}
+	i := sort.Search(len(runs), func(i int) bool { return runs[i].TargetEnd() > target })
+	if i > 0 {
+		from = offsetmap.Pair{Source: runs[i-1].SourceEnd(), Target: runs[i-1].TargetEnd()}
+	}
+	if i < len(runs) {
+		to = offsetmap.Pair{Source: runs[i].Source, Target: runs[i].Target}
+	}
+	return from.Target <= target && target < to.Target && to.Target-from.Target <= to.Source-from.Source
 }
 
 // spareSource says whether a source record may be without an image.

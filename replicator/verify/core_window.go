@@ -219,7 +219,7 @@ func (x *alignment) gone(target int64) bool {
 func (x *alignment) repetitions() {
 	at := make(map[batch.Digest]int64)
 	for k, e := range x.rb {
-		if e.role == same || e.role == moved {
+		if e.role != unclear {
 			if _, known := at[x.b[k].whole]; !known {
 				at[x.b[k].whole] = x.b[k].offset
 			}
@@ -267,7 +267,7 @@ func (x *alignment) holes() {
 		}
 	}
 	for k, p := range x.b {
-		if x.rb[k].role == unclear && x.Map == nil && x.Compacted && !p.nullKey {
+		if x.rb[k].role == unclear && x.Compacted && !p.nullKey && (x.Map == nil || x.orphan(p.offset)) {
 			x.rb[k] = element{role: hole, why: SourceCompacted}
 		}
 	}
