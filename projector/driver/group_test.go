@@ -312,7 +312,9 @@ func TestDrain(t *testing.T) {
 		r, i := holding(t)
 		i.drain(2, 2)
 		r.d.guards.drop(seat{"source", "billing"}, r.d.guards.at(seat{"source", "billing"}, item{"m", billing}))
+		mend := broken(r.pair.Source, kmsg.JoinGroup, "", kerr.CoordinatorLoadInProgress)
 		r.awaits(billing, "the guard is not in the source group")
+		mend()
 		r.reaches("DrainProven") // the successor takes the place over
 	})
 	t.Run("offsets cannot be read", func(t *testing.T) {
