@@ -171,7 +171,7 @@ func (c *core) ask() ask {
 // askHalted publishes what was acknowledged, then reports.
 func (c *core) askHalted() ask {
 	switch {
-	case c.ledger.dirty():
+	case c.ledger.dirty() && !c.withheld():
 		return ask{kind: askPublish}
 	case c.queue.flying == 0 && !c.stop.reported:
 		return ask{kind: askReport}
@@ -196,7 +196,7 @@ type publication struct {
 // to published. force does not wait for the publication interval. One
 // publication at a time.
 func (c *core) take(now time.Duration, force bool) (publication, bool) {
-	if c.phase < recording || !c.ledger.dirty() || (!force && now < c.ledger.dueAt(c.publishEvery)) {
+	if c.phase < recording || c.withheld() || !c.ledger.dirty() || (!force && now < c.ledger.dueAt(c.publishEvery)) {
 		return publication{}, false
 	}
 	b, version := c.ledger.take()

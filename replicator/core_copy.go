@@ -112,7 +112,7 @@ func (c *core) untouched() bool {
 // inside the lease, for afterwards another owner may be at work.
 func (c *core) send(now, lease time.Duration) (*item, bool) {
 	q := &c.queue
-	if c.phase != copying || c.paused || q.doubt != "" || now >= lease || q.flying >= c.room() {
+	if c.paused || now >= lease || !c.open() {
 		return nil, false
 	}
 	it := q.waiting()
@@ -130,8 +130,12 @@ func (c *core) send(now, lease time.Duration) (*item, bool) {
 }
 
 // sendable says that there may be something for send.
-func (c *core) sendable() bool {
-	return c.phase == copying && c.queue.doubt == "" && c.queue.flying < c.room() && len(c.queue.items) > 0
+func (c *core) sendable() bool { return c.open() && len(c.queue.items) > 0 }
+
+// open says that nothing is in the way of the next batch: the owner's first block
+// is published, and there is no doubt about either side.
+func (c *core) open() bool {
+	return c.phase == copying && c.ledger.published && c.queue.doubt == "" && c.queue.flying < c.room()
 }
 
 // room is how many batches may be on their way. The first one of an epoch goes

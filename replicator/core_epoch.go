@@ -143,6 +143,11 @@ func (c *core) sourceEpochs() int32 {
 	return c.sourceEpoch + 1
 }
 
+// withheld says that nothing may be published before the source was read once
+// more: the map tells of records of the present leader beyond a stretch that a
+// later owner has to look at under a former one's epoch.
+func (c *core) withheld() bool { return c.reread >= 0 && c.resume > c.passed }
+
 // lookBack reads the source once more from an offset on: nothing of it is copied,
 // but the leader is another one, and there may be records now.
 func (c *core) lookBack(from int64) {

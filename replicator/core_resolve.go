@@ -263,5 +263,7 @@ func (c *core) resolved() {
 		c.queue.position, c.resume = min(c.reread, source), source
 	}
 	c.resolve = resolver{}
-	c.phase = recording
+	if c.phase = recording; c.withheld() {
+		c.phase = copying // but for sending
+	}
 }

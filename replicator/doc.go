@@ -94,5 +94,6 @@
 // shows it, and the partition stops as diverged. Source records that compaction
 // removes between copying and resolving leave images without an origin; they
 // are told from doubled ones by the digests of what was copied before. To the
-// first owner of a partition they are a foreign writer's.
+// first owner of a partition they are a foreign writer's. Of a record that is
+// doubled and then compacted away on the source nobody can tell.
 package replicator

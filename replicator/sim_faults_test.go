@@ -231,6 +231,7 @@ const strangers = 5000
 // that is none.
 func (w *world) intrude() {
 	x := w.newborn(birth{template: templates().plain[w.n(96)], time: brokerTime - 3_600_000})
+	x.time++ // what the source never has
 	b := identify(x.bytes(), batch.Producer{ID: strangers + int64(w.n(3)), Sequence: int32(w.n(1000))}, 0)
 	base, before := w.target.end, w.target.end
 	w.target.produce(b)

@@ -55,6 +55,8 @@ func (w *world) judge() (outcome string) {
 	switch {
 	case err != nil && w.shared && w.unfenced && w.doubled():
 		return "beyond the promise: doubled by an owner without a lease beside other writers"
+	case err != nil && w.late && w.doubledUnseen():
+		return "beyond the promise: doubled by a late batch when the cleaner had taken the original"
 	case err != nil:
 		w.fail("%w", err)
 		return "broken"
@@ -149,6 +151,32 @@ func (w *world) doubled() bool {
 		}
 	}
 	return false
+}
+
+// doubledUnseen says that records are on the target twice, all of which the
+// cleaner has taken from the source: nobody can tell a second copy then from the
+// image of another record that is gone.
+func (w *world) doubledUnseen() bool {
+	all, err := w.images()
+	if err != nil || !w.compacted || w.twins {
+		return false
+	}
+	here, count := w.present(), map[identity]int{}
+	for _, o := range w.archive {
+		if id := w.identityOf(o.birth, o.index); here[o.offset] {
+			count[id] = len(all) // that one would be seen
+		}
+	}
+	unseen := false
+	for _, x := range all {
+		id := identity{x.birth, x.index}
+		count[id]++
+		if count[id] > len(all)+1 {
+			return false
+		}
+		unseen = unseen || count[id] == 2
+	}
+	return unseen
 }
 
 // present are the offsets of the records that the source has now.

@@ -225,7 +225,7 @@ func (w *world) breakConnection(o *owner) {
 
 // followed says whether a later owner has loaded the map already.
 func (w *world) followed(o *owner) bool {
-	return slices.ContainsFunc(w.owners[o.number+1:], func(x *owner) bool { return x.core.phase >= resolving })
+	return slices.ContainsFunc(w.owners[o.number+1:], func(x *owner) bool { return x.core.phase >= resolving || x.life > 0 })
 }
 
 // superseded says whether a later owner has looked at the target already.
