@@ -21,8 +21,9 @@ type Block struct {
 // are given in. The lowest one that tells anything sets the begin.
 //
 // Blocks may overlap: a block that grew was published more than once, and a new owner reads back from the target
-// what the former one may already have published. Overlaps must agree, for both tell of the same records; a
-// contradiction is [ErrConflict]. A block that begins above everything known, what a later owner made anew
+// what the former one may already have published. Overlaps must agree, for both tell of the same records, but one may
+// know more: an owner that finds a record on the target whose origin was compacted meanwhile knows no origin, its
+// predecessor, whose last block comes late, does. Two images of an offset, or two origins, are [ErrConflict]. A block that begins above everything known, what a later owner made anew
 // included, is [ErrHole]: the missing one may still be on its way, and nothing above the hole may be relied on. On
 // error the map returned reaches as far as the blocks before the fault do.
 func Merge(blocks []Block) (Map, error) {
@@ -79,8 +80,8 @@ func (m *Map) joinAll(blocks []Block) (apart []Block, hole error) {
 }
 
 // Join extends m by another map of the same partition that begins inside m or at its watermark, or the other way
-// round: a block that was lost and made anew comes late. Where both know the offsets they must agree, and what is
-// added must lie above the target end of the earlier one. The error is a [JoinError] and leaves m unchanged.
+// round: a block that was lost and made anew comes late. Where both know the offsets, an image that only one of them
+// names counts, and the images of all must rise with their origins. The error is a [JoinError] and leaves m unchanged.
 func (m *Map) Join(o *Map) error {
 	if o.begin.Source < m.begin.Source {
 		longer := o.Clone()
@@ -94,19 +95,48 @@ func (m *Map) Join(o *Map) error {
 		return &JoinError{Cause: ErrHole, At: m.end.Source, Want: m.end.Source, Got: o.begin.Source}
 	}
 	both := min(m.end.Source, o.end.Source)
-	if err := agree(m.between(o.begin.Source, both), o.between(o.begin.Source, both)); err != nil {
+	mine, theirs := m.between(o.begin.Source, both), o.between(o.begin.Source, both)
+	added := o.between(m.end.Source, o.end.Source)
+	whole := m
+	if !slices.Equal(mine, theirs) {
+		united, err := unite(mine, theirs)
+		if err != nil {
+			return err
+		}
+		added = slices.Concat(united, m.between(both, m.end.Source), added)
+		whole = &Map{begin: m.begin, runs: m.between(m.begin.Source, o.begin.Source)}
+		whole.end = Pair{Source: o.begin.Source, Target: whole.lastEnd()}
+	}
+	if err := rising(whole.end.Target, added); err != nil {
 		return err
 	}
-	added := o.between(m.end.Source, o.end.Source)
-	if len(added) > 0 && added[0].Target < m.end.Target {
-		return &JoinError{Cause: ErrConflict, At: added[0].Source, Want: m.end.Target, Got: added[0].Target}
-	}
-	for _, r := range added { // neither call can fail: o is a map, and it was compared with m above
-		if err := m.add(r); err != nil {
+	end := max(m.end.Source, o.end.Source)
+	for _, r := range added { // cannot fail: the runs are those of maps, and they rise
+		if err := whole.add(r); err != nil {
 			return err
 		}
 	}
-	m.end.Source = max(m.end.Source, o.end.Source)
+	whole.end.Source = end
+	*m = *whole
+	return nil
+}
+
+// lastEnd is the target offset after the last run.
+func (m *Map) lastEnd() int64 {
+	if len(m.runs) == 0 {
+		return m.begin.Target
+	}
+	return m.runs[len(m.runs)-1].TargetEnd()
+}
+
+// rising demands that the images of runs rise from a target offset on.
+func rising(from int64, runs []Run) error {
+	for _, r := range runs {
+		if r.Target < from {
+			return &JoinError{Cause: ErrConflict, At: r.Source, Want: from, Got: r.Target}
+		}
+		from = r.TargetEnd()
+	}
 	return nil
 }
 
@@ -141,34 +171,41 @@ func (m *Map) between(from, to int64) []Run {
 	return out
 }
 
-// agree compares two lists of runs over the same source offsets.
-func agree(want, got []Run) error {
-	for i := 0; i < len(want) || i < len(got); i++ {
-		switch {
-		case i >= len(got):
-			return &JoinError{Cause: ErrConflict, At: want[i].Source, Want: want[i].Target, Got: -1}
-		case i >= len(want):
-			return &JoinError{Cause: ErrConflict, At: got[i].Source, Want: -1, Got: got[i].Target}
-		case want[i] != got[i]:
-			return contradiction(want[i], got[i])
+// unite joins two lists of runs over the same source offsets. Where both have an image it must be the same.
+func unite(a, b []Run) (out []Run, err error) {
+	a, b = slices.Clone(a), slices.Clone(b)
+	for len(a) > 0 && len(b) > 0 {
+		x, y := &a[0], &b[0]
+		if y.Source < x.Source {
+			x, y = y, x
 		}
+		n := min(x.Count, y.Source-x.Source) // x alone
+		if n == 0 {
+			if x.Target != y.Target {
+				return nil, &JoinError{Cause: ErrConflict, At: x.Source, Want: a[0].Target, Got: b[0].Target}
+			}
+			n = min(x.Count, y.Count)
+			y.first(n)
+		}
+		out = append(out, x.first(n))
+		a, b = trimmed(a), trimmed(b)
 	}
-	return nil
+	return slices.Concat(out, a, b), nil
 }
 
-// contradiction names the first source offset at which two different runs disagree.
-func contradiction(want, got Run) error {
-	e := &JoinError{Cause: ErrConflict, At: min(want.Source, got.Source), Want: -1, Got: -1}
-	if want.Source == got.Source && want.Target == got.Target { // one is longer
-		e.At += min(want.Count, got.Count)
+// first cuts n records off the begin of a run and returns them.
+func (r *Run) first(n int64) Run {
+	head := Run{Source: r.Source, Target: r.Target, Count: n}
+	r.Source, r.Target, r.Count = r.Source+n, r.Target+n, r.Count-n
+	return head
+}
+
+// trimmed is a list without a first run that was used up.
+func trimmed(runs []Run) []Run {
+	if len(runs) > 0 && runs[0].Count == 0 {
+		return runs[1:]
 	}
-	if want.Source <= e.At && e.At < want.SourceEnd() {
-		e.Want = want.Target + e.At - want.Source
-	}
-	if got.Source <= e.At && e.At < got.SourceEnd() {
-		e.Got = got.Target + e.At - got.Source
-	}
-	return e
+	return runs
 }
 
 // empty says that a map tells nothing but where it begins.

@@ -78,13 +78,11 @@ func TestJoinRefusesContradictions(t *testing.T) {
 		o             Map
 		at, want, got int64
 	}{
-		"other shift":       {mapOf(t, 10, 12, Run{10, 1, 2}), 10, 0, 1},
-		"copied, not here":  {mapOf(t, 12, 14), 12, 2, -1},
-		"skipped, not here": {mapOf(t, 15, 17, Run{16, 5, 1}), 16, -1, 5},
-		"ends sooner":       {mapOf(t, 10, 14, Run{10, 0, 3}), 13, 3, -1},
-		"begins later":      {mapOf(t, 10, 14, Run{11, 1, 3}), 10, 0, -1},
-		"begins below":      {mapOf(t, 9, 30), 10, -1, 0},
-		"target taken":      {mapOf(t, 30, 31, Run{30, 9, 1}), 30, 10, 9},
+		"other shift":         {mapOf(t, 10, 12, Run{10, 1, 2}), 10, 0, 1},
+		"other shift, later":  {mapOf(t, 12, 25, Run{20, 6, 5}), 20, 5, 6},
+		"image of the next":   {mapOf(t, 15, 17, Run{16, 5, 1}), 20, 6, 5},
+		"image of the former": {mapOf(t, 15, 17, Run{16, 4, 1}), 16, 5, 4},
+		"target taken":        {mapOf(t, 30, 31, Run{30, 9, 1}), 30, 10, 9},
 	} {
 		m := base.Clone()
 		err := m.Join(&c.o)
@@ -94,8 +92,51 @@ func TestJoinRefusesContradictions(t *testing.T) {
 		require.Equal(t, JoinError{Cause: ErrConflict, At: c.at, Want: c.want, Got: c.got}, *je, name)
 		require.Equal(t, base, m, name)
 	}
-	o := mapOf(t, 12, 14)
-	require.EqualError(t, base.Join(&o), "blocks contradict each other: source offset 12 has image 2 in the map and -1 in the block (-1: none)")
+	o := mapOf(t, 12, 14, Run{12, 3, 2})
+	require.EqualError(t, base.Join(&o), "blocks contradict each other: source offset 12 has image 2 in the map and 3 in the block (-1: none)")
+}
+
+// TestJoinTakesWhatOneKnows: an owner took over and found a record on the target whose origin had been compacted; the
+// block in which its predecessor names the origin comes late.
+func TestJoinTakesWhatOneKnows(t *testing.T) {
+	former := mapOf(t, 102, 165, Run{102, 41, 2}, Run{112, 45, 53})
+	latter, err := New(164, 97)
+	require.NoError(t, err)
+	require.NoError(t, latter.add(Run{165, 98, 10}))
+	for _, blocks := range [][]Block{{{OwnerEpoch: 1, Map: former}, {OwnerEpoch: 2, Map: latter}}, {{OwnerEpoch: 2, Map: former}, {OwnerEpoch: 1, Map: latter}}} {
+		m, err := Merge(blocks)
+		require.NoError(t, err)
+		require.Equal(t, []Run{{102, 41, 2}, {112, 45, 63}}, m.Runs())
+	}
+}
+
+// TestJoinUnites: of two maps that both lack some of the same copy's images, each takes what the other has.
+func TestJoinUnites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		whole, d := grow(t, drawBegin(t), rapid.IntRange(1, 12).Draw(t, "steps"))
+		halves := [3]Map{}
+		for i := range halves {
+			var err error
+			halves[i], err = New(whole.Begin().Source, whole.Begin().Target)
+			require.NoError(t, err)
+		}
+		for _, p := range d.pairs {
+			who := rapid.IntRange(1, 3).Draw(t, "known to")
+			for i := range halves {
+				if i == 2 || who&(1<<i) != 0 {
+					require.NoError(t, halves[i].add(Run{p.Source, p.Target, 1}))
+				}
+			}
+		}
+		for i := range halves {
+			require.NoError(t, halves[i].Skip(whole.Watermark()))
+		}
+		for i := range 2 {
+			m := halves[i].Clone()
+			require.NoError(t, m.Join(&halves[1-i]))
+			require.Equal(t, halves[2], m)
+		}
+	})
 }
 
 // However a map is cut into overlapping blocks and whatever order they arrive in, merging gives it back.
