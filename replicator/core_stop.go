@@ -6,6 +6,7 @@ import "fmt"
 const (
 	CodeOutOfRange    = "out-of-range"   // the source no longer has the records
 	CodeRecreated     = "recreated"      // a topic was deleted, or created again
+	CodeAdded         = "added"          // the source has a partition that is not copied
 	CodeForeignWriter = "foreign-writer" // somebody else writes to the target
 	CodeRefusedBatch  = "refused-batch"  // a batch cannot be copied
 	CodeDiverged      = "diverged"       // the two sides contradict the map

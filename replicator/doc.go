@@ -83,7 +83,9 @@
 // Retention that overtakes the copy, a topic that was created again, a foreign
 // writer, a batch that the target refuses, a target that lost data or holds a
 // record twice: a CopyStopped event names the source offsets, and the partition
-// waits for a directive from a later event. The others go on.
+// waits for a directive from a later event. The others go on. A partition that
+// the source gets is copied, too; once the writers are moving it is not, and a
+// stop says so.
 //
 // # Non-obvious
 //

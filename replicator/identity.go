@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -142,16 +143,19 @@ func (p *partition) noteLeader(epochs int32) {
 func (p *partition) noteAdded(have int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if have > p.job.copy().Partitions && have > p.added {
-		p.added = have
+	if p.added = have; p.added > p.known() {
 		p.poke()
 	}
 }
 
+// known is how many partitions of the source topic the plan has, or were
+// reported. The lock is held.
+func (p *partition) known() int32 { return max(p.addedReported, p.job.copy().Partitions) }
+
 // reportAdded lets the topic grow with its source.
 func (p *partition) reportAdded(ctx context.Context) error {
 	p.mu.Lock()
-	j, from, to := p.job, max(p.addedReported, p.job.copy().Partitions), p.added
+	j, from, to := p.job, p.known(), p.added
 	p.mu.Unlock()
 	report := p.reportGrowth
 	if j.copy().Shared {
@@ -162,7 +166,9 @@ func (p *partition) reportAdded(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.addedReported = to
+	if p.job.Position == j.Position {
+		p.addedReported = to
+	}
 	return nil
 }
 
@@ -172,12 +178,16 @@ func (p *partition) reportGrowth(ctx context.Context, j *job, _, to int32) error
 }
 
 // stopBeyond appends a stop for every partition beyond the plan: once the
-// writers move, the target has partitions of its own.
+// writers move, the target has partitions of its own. One that a person has
+// given up is not mentioned again.
 func (p *partition) stopBeyond(ctx context.Context, j *job, from, to int32) error {
 	for n := from; n < to; n++ {
-		reason := fmt.Sprintf("the source topic has %d partitions, the plan has %d: what is written to partition %d is not copied; plan the topic anew", to, j.copy().Partitions, n)
+		if len(j.losses(n)) > 0 {
+			continue
+		}
+		reason := fmt.Sprintf("the source topic has %d partitions, the plan has %d: what is written to partition %d is not copied, for its writers are moving; bring its records to the target by other means, or accept their loss", to, j.copy().Partitions, n)
 		p.log().Error().Msg(reason)
-		if err := p.append(ctx, j, j.cause(), n, events.CopyStopped{Partition: n, Code: CodeDiverged, Reason: reason}); err != nil {
+		if err := p.append(ctx, j, j.cause(), n, events.CopyStopped{Partition: n, Code: CodeAdded, To: math.MaxInt64, Reason: reason}); err != nil {
 			return err
 		}
 	}

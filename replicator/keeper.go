@@ -267,7 +267,7 @@ func (p *partition) nextAside() task {
 			return task{}
 		}
 		return task{run: p.attachReader}
-	case p.added > p.addedReported:
+	case p.added > p.known():
 		return task{run: p.reportAdded}
 	case p.job.Copy.Shared && p.shared != p.job.Epoch:
 		return task{run: p.acknowledgeShared}

@@ -51,7 +51,8 @@ type partition struct {
 	// says that the partition is ours all the same: then it is claimed again.
 	fencedAt time.Duration
 	// added is the number of partitions of the source topic if it has more than
-	// the plan, addedReported up to which they were reported.
+	// the plan, addedReported up to which they were reported under this order:
+	// what was refused then may be heard after another one.
 	added, addedReported int32
 	// publishing is true while a block is on its way.
 	publishing bool
@@ -152,6 +153,9 @@ func (p *partition) order(j *job) {
 		return
 	}
 	newer, first := p.job != nil && j.Position > p.job.Position, p.job == nil
+	if newer {
+		p.addedReported = 0
+	}
 	again := newer && (p.core.phase == halted || !sameTopics(*p.job.Copy, *j.Copy))
 	p.job = j
 	p.core.paused, p.core.shared = j.paused, j.Copy.Shared

@@ -3,6 +3,7 @@ package replicator
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -322,12 +323,44 @@ func TestPartitionsAddedTooLateStop(t *testing.T) {
 	require.NoError(t, e.source.GrowTopic(t.Context(), o.Topic, 3))
 	for p := int32(1); p < 3; p++ {
 		got := awaitEvent(e, func(_ events.Event, b events.CopyStopped) bool { return b.Partition == p })
-		require.Equal(t, CodeDiverged, got.Code)
+		require.Equal(t, CodeAdded, got.Code)
+		require.Equal(t, []int64{0, math.MaxInt64}, []int64{got.From, got.To}, "whatever is written to it")
 		require.Contains(t, got.Reason, "the source topic has 3 partitions, the plan has 1")
 	}
 	fill(t, e.sourceAddr, o, 20, 20)
 	e.copied(o)
 	require.Equal(t, "copying", w.Status()[0].Phase, "the others go on")
+}
+
+// TestAddedPartitionsAreSaidAgain: what is said about new partitions may be
+// refused, as when the writers begin to move in that moment; so each order is
+// told anew, but for partitions that were given up.
+func TestAddedPartitionsAreSaidAgain(t *testing.T) {
+	e, _ := onKfake(t, embedded.Options{})
+	o := e.topic("orders", 1, nil)
+	fill(t, e.sourceAddr, o, 0, 20)
+	e.publish(o)
+	e.start(nil)
+	e.copied(o)
+	require.NoError(t, e.source.GrowTopic(t.Context(), o.Topic, 2))
+	awaitEvent(e, func(_ events.Event, b events.PartitionsAdded) bool { return b.Partitions == 2 })
+
+	stopsUnder := func(d events.Directive, p int32) func(events.Event, events.CopyStopped) bool {
+		return func(ev events.Event, b events.CopyStopped) bool {
+			return ev.Cause == job{Directive: d}.cause() && b.Partition == p
+		}
+	}
+	o.Shared = true
+	awaitEvent(e, stopsUnder(e.publish(o), 1))
+
+	o.Losses = []events.Interval{{Partition: 1, From: 0, To: math.MaxInt64}}
+	given := e.publish(o)
+	require.NoError(t, e.source.GrowTopic(t.Context(), o.Topic, 3))
+	awaitEvent(e, stopsUnder(given, 2))
+	for _, r := range e.events() {
+		stop, is := r.Body.(events.CopyStopped)
+		require.False(t, is && stopsUnder(given, 1)(r.Event, stop), "it was given up")
+	}
 }
 
 func TestStoppedPartitionResumesOnANewerDirective(t *testing.T) {
