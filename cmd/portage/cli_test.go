@@ -183,8 +183,7 @@ func TestBadPlans(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { d.refused(c.says, "create", "-f", d.write("plan.yaml", c.plan)) })
 	}
-	d.write("portage.yaml", fmt.Sprintf("control: new\nclusters:\n  old: {bootstrap: [%q]}\n  alias: {bootstrap: [%q]}\n  new: {bootstrap: [%q]}\n",
-		d.pair.Source.Bootstrap()[0], d.pair.Source.Bootstrap()[0], d.pair.Target.Bootstrap()[0]))
+	d.configure(fmt.Sprintf("  alias: {bootstrap: [%q]}\n", d.pair.Source.Bootstrap()[0]))
 	d.refused(`"alias" is the source "old" under another name`, "create", "-f", d.write("plan.yaml", "migration: m\nsource: old\ntargets: [alias]\ntopics: [{name: orders}]\n"))
 }
 
