@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,6 +58,14 @@ func TestWhy(t *testing.T) {
 	stage(orders, events.CopyStopped{Partition: 0, Code: "foreign-writer", From: 5, To: 5, Reason: "producer 9"},
 		"a person: topic/orders waits for a decision on records that cannot be copied: the copy stopped, out-of-range, partition 1, offsets 3 to 7: retention → portage accept-loss m orders 1 --reason WHY",
 		"a person: topic/orders waits for a copy from the beginning: the copy stopped, foreign-writer, partition 0 at offset 5: producer 9 → portage recopy m orders")
+	for stop, want := range map[events.CopyStopped]string{
+		{Code: "refused-batch", From: 3, To: 4, Reason: "raise it"}: "what the reason asks for and then portage retry m orders, or a decision to give up records that cannot be copied: the copy stopped, refused-batch, partition 0, offsets 3 to 3: raise it → portage accept-loss m orders 0 --reason WHY",
+		{Code: "recreated", Reason: "another id"}:                   "a copy from the beginning: the copy stopped, recreated, partition 0 at offset 0: another id → portage recopy m orders",
+		{Code: "added", To: math.MaxInt64, Reason: "it has 2"}:      "a decision on a partition that is not copied: the copy stopped, added, partition 0 from offset 0 on: it has 2 → portage accept-loss m orders 0 --reason WHY",
+	} {
+		w.said(orders, events.RetryRequested{}, events.TargetCreated{TopicID: "bb", Created: true}, stop)
+		require.Equal(t, []string{"a person: topic/orders waits for " + want}, w.why())
+	}
 	w.said(orders, events.RetryRequested{}, events.TargetCreated{TopicID: "bb", Created: true}, events.CopyFailed{Effect: "describe orders", Reason: "no rights"})
 	require.Equal(t, []string{"a person: topic/orders waits for a retry: the copy stopped, failed: describe orders: no rights → portage retry m orders"}, w.why())
 	w.said(orders, events.RetryRequested{}, events.TargetCreated{TopicID: "bb", Created: true})

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/portage-kafka/portage/events"
@@ -53,23 +54,35 @@ func whyCopy(l *list, m *fsm.Migration, t *fsm.Topic) {
 }
 
 // wayOn is what lets a stopped partition go on, and the command for it. Where
-// records are gone, or cannot be copied, retrying mends nothing; where the sides
-// contradict each other, the copy is doubtful as a whole.
+// records are gone retrying mends nothing, and where they are refused only if the
+// reason is gone; where the sides contradict each other, or a topic is another
+// one, the copy is doubtful as a whole.
 func wayOn(m *fsm.Migration, t *fsm.Topic, s fsm.Stop) (what, do string) {
 	stream := events.TopicStream(t.Topic)
+	retry := typedAs((events.RetryRequested{}).EventType(), m.Name, stream)
 	switch s.Code {
-	case "out-of-range", "refused-batch":
-		return "a decision on records that cannot be copied", fmt.Sprintf("portage accept-loss %s %s %d --reason WHY", m.Name, t.Topic, s.Partition)
-	case "foreign-writer", "diverged":
+	case "out-of-range":
+		return "a decision on records that cannot be copied", acceptLoss(m, t, s)
+	case "refused-batch":
+		return fmt.Sprintf("what the reason asks for and then %s, or a decision to give up records that cannot be copied", retry), acceptLoss(m, t, s)
+	case "added":
+		return "a decision on a partition that is not copied", acceptLoss(m, t, s)
+	case "foreign-writer", "diverged", "recreated":
 		return "a copy from the beginning", typedAs((events.RecopyRequested{}).EventType(), m.Name, stream)
 	}
-	return "a retry", typedAs((events.RetryRequested{}).EventType(), m.Name, stream)
+	return "a retry", retry
+}
+
+func acceptLoss(m *fsm.Migration, t *fsm.Topic, s fsm.Stop) string {
+	return fmt.Sprintf("portage accept-loss %s %s %d --reason WHY", m.Name, t.Topic, s.Partition)
 }
 
 func stopped(s fsm.Stop) string {
 	switch {
 	case s.Partition < 0:
 		return fmt.Sprintf("%s: %s", s.Code, s.Reason)
+	case s.To == math.MaxInt64:
+		return fmt.Sprintf("%s, partition %d from offset %d on: %s", s.Code, s.Partition, s.From, s.Reason)
 	case s.To > s.From:
 		return fmt.Sprintf("%s, partition %d, offsets %d to %d: %s", s.Code, s.Partition, s.From, s.To-1, s.Reason)
 	default:

@@ -56,6 +56,7 @@ func TestBodiesThatCannotBe(t *testing.T) {
 		{LossAccepted{Reason: "r"}, "lost: want a partition from 0 and offsets [from, to)"},
 		{LossAccepted{Reason: "r", Lost: Interval{Partition: -1, To: 1}}, "have partition -1"},
 		{TargetDeleted{}, "topic_id is required"},
+		{TargetDeleted{TopicID: "0b", Partitions: -1}, "partitions: want a number from 0, have -1"},
 		{PartitionsAdded{}, "partitions: want a positive number, have 0"},
 		{RateChanged{Rate: Rate{BytesPerSecond: -5}}, "rate.bytes_per_second: want a number from 0 (no bound), have -5"},
 		{RateChanged{Rate: Rate{Cluster: "a b"}}, `rate.cluster: want the name of a cluster, have "a b"`},

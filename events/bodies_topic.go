@@ -118,10 +118,11 @@ func needed(field string, n int) error {
 // person: what was lost or is doubtful is named exactly.
 type CopyStopped struct {
 	Partition int32 `json:"partition"`
-	// Code is a stable word: out-of-range, recreated, foreign-writer,
+	// Code is a stable word: out-of-range, recreated, added, foreign-writer,
 	// refused-batch, diverged, unauthorized, failed.
 	Code string `json:"code"`
-	// From and To bound the source offsets concerned, [From, To).
+	// From and To bound the source offsets concerned, [From, To). The largest
+	// number of all is no bound.
 	From int64 `json:"from"`
 	To   int64 `json:"to"`
 	// Reason says what happened and what to do.
@@ -218,6 +219,11 @@ func (RecopyRequested) Validate() error { return nil }
 type TargetDeleted struct {
 	// TopicID is the id of the topic that was deleted, in hex.
 	TopicID string `json:"topic_id"`
+	// SourceTopicID is the id of the source topic now, in hex, and Partitions how
+	// many it has; 0 where they are not told. What is copied anew is the topic
+	// that is there: it may have been deleted and created again.
+	SourceTopicID string `json:"source_topic_id,omitempty"`
+	Partitions    int32  `json:"partitions,omitempty"`
 }
 
 // EventType implements [Body].
@@ -225,8 +231,11 @@ func (TargetDeleted) EventType() Type { return "TargetDeleted" }
 
 // Validate implements [Body].
 func (b TargetDeleted) Validate() error {
-	if b.TopicID == "" {
+	switch {
+	case b.TopicID == "":
 		return errors.New("topic_id is required")
+	case b.Partitions < 0:
+		return fmt.Errorf("partitions: want a number from 0, have %d", b.Partitions)
 	}
 	return nil
 }

@@ -12,8 +12,9 @@ import (
 // a source topic that grows.
 
 // lossCodes are the stops whose records can be given up: the copy can go on
-// behind them. After any other one the target is doubtful as a whole.
-var lossCodes = []string{"out-of-range", "refused-batch"}
+// behind them, or without a partition that only the source has. After any other
+// one the target is doubtful as a whole.
+var lossCodes = []string{"out-of-range", "refused-batch", "added"}
 
 // acceptLoss gives up the records of one stop. With the last stop the topic
 // goes on.
@@ -112,6 +113,10 @@ func (s *step) targetDeleted(b events.TargetDeleted) string {
 	s.moveCopy("")
 	t.Target = nil
 	t.Recopies++
+	if b.Partitions > 0 {
+		t.Plan.TopicID = b.SourceTopicID
+		s.resize(b.Partitions)
+	}
 	return ""
 }
 
@@ -128,16 +133,23 @@ func (s *step) addPartitions(b events.PartitionsAdded) string {
 	case t.Copy != events.PhaseStopped && !s.moveCopy(""):
 		return fmt.Sprintf("the copy is %s", t.Copy)
 	}
-	t.Plan.Partitions, t.Growing, t.Verify = b.Partitions, true, nil
+	t.Growing, t.Verify = true, nil
+	s.resize(b.Partitions)
+	return ""
+}
+
+// resize notes how many partitions the topic has. It is not synced with them.
+func (s *step) resize(partitions int32) {
+	t := s.topic
+	t.Plan.Partitions = partitions
 	s.topicTouched = true
 	s.changeGroups(func(g *Group) {
 		g.Synced = without(g.Synced, t.Topic)
 		g.Topics = slices.Clone(g.Topics)
 		for i := range g.Topics {
 			if g.Topics[i].Topic == t.Topic {
-				g.Topics[i].Partitions = b.Partitions
+				g.Topics[i].Partitions = partitions
 			}
 		}
 	})
-	return ""
 }

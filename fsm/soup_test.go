@@ -189,11 +189,11 @@ func (s *soup) body(t events.Type, stream events.Stream) events.Body {
 	case "CopySynced":
 		return events.CopySynced{Ends: ends()}
 	case "CopyStopped":
-		return events.CopyStopped{Partition: part(), Code: pickOf(s, []string{"failed", "out-of-range", "out-of-range"}), From: 5, To: 9, Reason: "r"}
+		return events.CopyStopped{Partition: part(), Code: pickOf(s, []string{"failed", "out-of-range", "added"}), From: 5, To: 9, Reason: "r"}
 	case "LossAccepted":
 		return events.LossAccepted{Lost: events.Interval{Partition: part(), From: 5, To: 9 + n(2)}, Reason: "r"}
 	case "TargetDeleted":
-		return events.TargetDeleted{TopicID: pickOf(s, []string{"bb", "bb", "cc"})}
+		return events.TargetDeleted{TopicID: pickOf(s, []string{"bb", "bb", "cc"}), SourceTopicID: "ab", Partitions: 1 + part()}
 	case "PartitionsAdded":
 		return events.PartitionsAdded{Partitions: 1 + part()}
 	case "RateChanged":

@@ -17,7 +17,7 @@ func acceptLossVerb(a *app) *cobra.Command {
 	var to int64
 	cmd := &cobra.Command{
 		Use: "accept-loss MIGRATION TOPIC PARTITION --reason WHY", Short: "Give up the records at which a partition is stopped, and let it go on behind them", Args: exactly(3),
-		Long: "Give up the records at which a partition is stopped, and let it go on behind them. `portage status MIGRATION` shows the stops. What is given up is named exactly and stays on record; with the last stop the topic goes on.",
+		Long: "Give up the records at which a partition is stopped, and let it go on behind them. `portage why MIGRATION` shows the stops. What is given up is named exactly and stays on record; with the last stop the topic goes on.",
 		RunE: a.within(func(ctx context.Context, args []string) error {
 			if reason == "" {
 				return usage(errors.New("say why with --reason: it is what the audit will show"))
@@ -51,6 +51,9 @@ func (a *app) stopAt(ctx context.Context, migration, topic string, partition int
 		return lost, &codedError{exitRefused, fmt.Errorf("migration %q has no topic %q: `portage status` lists them", migration, topic)}
 	}
 	for _, s := range stopsOf(t) {
+		if s.Partition == partition && s.From >= s.To {
+			return lost, &codedError{exitRefused, fmt.Errorf("partition %d of %s is stopped with code %s, which no loss of records would mend: `portage why %s` shows what would", partition, topic, s.Code, migration)}
+		}
 		if s.Partition == partition {
 			return events.Interval{Partition: partition, From: s.From, To: s.To}, nil
 		}

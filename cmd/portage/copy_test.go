@@ -58,6 +58,9 @@ func TestLosses(t *testing.T) {
 	d.ok("accept-loss", "m", "orders", "0", "--to", "6", "--reason", "the whole batch")
 	require.Contains(t, d.ok("get", "topic", "m", "orders"), "losses:\n  - partition: 0\n    from: 2\n    to: 6\n  - partition: 1\n    from: 5\n    to: 9\n")
 	require.Contains(t, d.ok("history", "m"), "copy stopped→creating")
+	d.said(c, 0, events.TargetCreated{TopicID: "bb"})
+	d.said(c, 0, events.CopyStopped{Partition: 0, Code: "recreated", From: 9, To: 9, Reason: "another id"})
+	d.refused("partition 0 of orders is stopped with code recreated, which no loss of records would mend: `portage why m`", "accept-loss", "m", "orders", "0", "--reason", "r")
 }
 
 // TestRecopy: a copy that nobody has read is begun anew on request.

@@ -22,10 +22,32 @@ func (w *work) clearTarget(ctx context.Context, t *fsm.Topic) (time.Duration, er
 	if !ok || !w.d.pub.published(w.mig.Source.ID, to, order.Position) {
 		return w.wait(mem, "the workers are not told to stop yet", w.idle())
 	}
+	gone, err := w.sourceNow(ctx, t)
+	if err != nil {
+		return w.giveUp(ctx, t, mem, "find "+t.Topic, err)
+	}
 	if err := w.deleteTarget(ctx, t); err != nil {
 		return w.giveUp(ctx, t, mem, "delete "+t.Plan.TargetTopic, err)
 	}
-	return w.onTopic(ctx, t, events.CopyAxis, events.TargetDeleted{TopicID: t.Target.TopicID})
+	return w.onTopic(ctx, t, events.CopyAxis, gone)
+}
+
+// sourceNow is the deletion with the source topic that is to be copied instead:
+// the one that is there now.
+func (w *work) sourceNow(ctx context.Context, t *fsm.Topic) (gone events.TargetDeleted, err error) {
+	source, err := w.d.cfg.Clusters(ctx, t.Plan.Source.Name)
+	if err != nil {
+		return gone, err
+	}
+	topics, err := source.Topics(ctx, t.Topic)
+	if err != nil {
+		return gone, err
+	}
+	have, there := topics[t.Topic]
+	if !there {
+		return gone, fmt.Errorf("topic %s is not on %s: nothing could be copied in place of what is on %s; create it, then ask for the copy again", t.Topic, source.Name(), t.Plan.Target.Name)
+	}
+	return events.TargetDeleted{TopicID: t.Target.TopicID, SourceTopicID: hex.EncodeToString(have.ID[:]), Partitions: int32(len(have.Partitions))}, nil
 }
 
 // deleteTarget deletes the topic that was copied to and no other one, and sees

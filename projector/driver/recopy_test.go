@@ -9,6 +9,7 @@ import (
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
+	"github.com/portage-kafka/portage/testkit/embedded"
 )
 
 // TestClear: the target of a copy that is to begin anew is deleted once the
@@ -38,6 +39,33 @@ func TestClear(t *testing.T) {
 	require.True(t, ok)
 	require.NotEqual(t, before, after)
 	r.awaitsCopy()
+}
+
+// TestClearForAnotherSource: what is copied anew is the source topic that is
+// there now; while there is none, the copy of the former one stays.
+func TestClearForAnotherSource(t *testing.T) {
+	r := newRig(t)
+	r.begin(nil, "orders")
+	r.synced("orders")
+	r.say(events.Operator, orders, 0, events.RecopyRequested{})
+	r.published()
+	r.away["source"] = true
+	r.fails(orders, errAway.Error())
+	r.away["source"] = false
+	require.NoError(t, r.source().DeleteTopic(t.Context(), "orders"))
+	r.fails(orders, "topic orders is not on source: nothing could be copied in place of what is on target")
+	_, stands := r.exists("orders")
+	require.True(t, stands)
+	was := r.topic("orders").Plan.TopicID
+	require.NoError(t, r.pair.Source.CreateTopic(embedded.Topic{Name: "orders", Partitions: 3}))
+	r.does(orders, "TargetDeleted")
+	plan := r.topic("orders").Plan
+	require.NotEqual(t, was, plan.TopicID)
+	require.EqualValues(t, 3, plan.Partitions)
+	r.does(orders, "TargetCreated")
+	all, err := r.target().Topics(t.Context(), "orders")
+	require.NoError(t, err)
+	require.Len(t, all["orders"].Partitions, 3)
 }
 
 // awaitsCopy says that what is known of a former copy does not count.
