@@ -38,7 +38,9 @@ type Config struct {
 	// instead of Session. Two living processes must never have the same, and a
 	// process may take one only if its predecessor is known to be dead, for
 	// example by a lock on a file of the host, which the system gives back when a
-	// process ends. Empty: the worker is a member under a new id each time.
+	// process ends. Stop does not leave the group then: a process that is started
+	// again within Session has its partitions again, one that stays away loses them
+	// after it. Empty: the worker is a member under a new id each time.
 	Instance string
 	// Grace is how long after its start a static member claims nothing: the last
 	// requests of its predecessor may still be on their way. Default 2s.

@@ -73,8 +73,9 @@
 //
 // Partitions stay with their workers; one that joins gets its part of every topic
 // and of the bytes. One that leaves (Stop) publishes what it has done and is
-// replaced at once; one that dies is when its session has ended, or, as a static
-// member ([Config.Instance]), when it is started again. One that was frozen finds
+// replaced at once; one that dies is when its session has ended. A static member
+// ([Config.Instance]) has its partitions again, however it ended, if it is started
+// again before its session has. One that was frozen finds
 // its lease ended: it sends and reports nothing, and begins anew with whatever the
 // group gives it.
 //

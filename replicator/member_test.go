@@ -169,8 +169,33 @@ func afterRestart(t *testing.T, e *env) {
 	more := e.topic("more", 4, nil) // somebody leads the group
 	e.publish(more)
 	e.eventually("the partitions are shared", func() bool { return seated(a.Worker) == 6 && seated(b.Worker) == 6 })
+	before = a.Status()
 	a.stop(t)
-	e.eventually("who leaves gives up the place", func() bool { return seated(b.Worker) == 12 })
+	a = e.start(static("a", nil))
+	e.eventually("who was stopped in order has its place again, too", func() bool { return seated(a.Worker) == 6 })
+	for i, s := range a.Status() {
+		require.Equal(t, before[i].Key, s.Key)
+	}
+	require.Equal(t, 6, seated(b.Worker))
+}
+
+// TestStaticMemberStaysAway: the place of a static member that was stopped is kept
+// for its session and no longer.
+func TestStaticMemberStaysAway(t *testing.T) {
+	e, _ := onKfake(t, embedded.Options{})
+	o := e.topic("orders", 4, nil)
+	e.publish(o)
+	static := func(instance string) func(*Config) {
+		return func(c *Config) { c.Instance, c.Grace = instance, time.Millisecond }
+	}
+	a, b := e.start(static("a")), e.start(static("b"))
+	e.eventually("both copy", func() bool { return seated(a.Worker) == 2 && seated(b.Worker) == 2 })
+	a.stop(t)
+	fill(t, e.sourceAddr, o, 0, 50)
+	e.eventually("the other one has all", func() bool { return seated(b.Worker) == 4 })
+	e.copied(o)
+	e.same(o)
+	e.noStops()
 }
 
 // TestSameInstanceTwice: of two processes with the same instance the earlier one

@@ -303,9 +303,12 @@ func (w *Worker) hold(ctx context.Context, deadline time.Time) {
 	}
 }
 
-// finish is the graceful end.
+// finish is the graceful end. A static member keeps its place for its session.
 func (w *Worker) finish(ctx context.Context, m *group.Member) error {
 	w.hold(ctx, time.Now().Add(w.cfg.Rebalance))
+	if w.cfg.Instance != "" {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Session)
 	defer cancel()
 	left := make(chan error, 1)

@@ -119,8 +119,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// Stop makes Run finish what is under way, publish the map, leave the group and
-// return. It returns at once and may be called more than once.
+// Stop makes Run finish what is under way, publish the map, leave the group (a
+// static member stays in for its session) and return. It returns at once and may be
+// called more than once.
 func (w *Worker) Stop() { w.stopOnce.Do(func() { close(w.stopping) }) }
 
 func (w *Worker) stopped() bool {

@@ -15,16 +15,20 @@ import (
 )
 
 func serveVerb(a *app) *cobra.Command {
-	var listen string
+	var listen, instance string
 	var noWorker bool
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the orchestrator, with a worker beside it", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if noWorker && instance != "" {
+				return usage(fmt.Errorf("--instance %s is for the worker, which --no-worker leaves out: drop one of them", instance))
+			}
 			a.service("serve")
-			o, err := a.options(cmd.Context(), listen)
+			o, release, err := a.options(cmd.Context(), listen, instance)
 			if err != nil {
 				return err
 			}
+			defer release()
 			if o.Listen == "" {
 				o.Listen = a.cfg.Listen
 			}
@@ -36,6 +40,7 @@ func serveVerb(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: the configuration's)")
 	cmd.Flags().BoolVar(&noWorker, "no-worker", false, "leave copying to portage work")
+	cmd.Flags().StringVar(&instance, "instance", "", instanceHelp)
 	return cmd
 }
 
@@ -64,32 +69,37 @@ func die() {
 }
 
 func workVerb(a *app) *cobra.Command {
-	var listen string
+	var listen, instance string
 	cmd := &cobra.Command{
 		Use: "work", Short: "Run a worker: it copies what the other workers leave it", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.service("work")
-			o, err := a.options(cmd.Context(), listen)
+			o, release, err := a.options(cmd.Context(), listen, instance)
 			if err != nil {
 				return err
 			}
+			defer release()
 			return a.ended(service.Work(cmd.Context(), o))
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: none)")
+	cmd.Flags().StringVar(&instance, "instance", "", instanceHelp)
 	return cmd
 }
 
-func (a *app) options(ctx context.Context, listen string) (service.Options, error) {
+// options are those of a process that runs for long; release gives up its instance
+// when it has ended.
+func (a *app) options(ctx context.Context, listen, instance string) (o service.Options, release func(), err error) {
 	control, err := a.control(ctx)
 	if err != nil {
-		return service.Options{}, err
+		return o, nil, err
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return service.Options{}, err
+		return o, nil, err
 	}
+	release, err = a.instance(instance, control.ID())
 	return service.Options{
-		Control: control, Clusters: a.cluster, Host: host, Incarnation: operator.NewID(), Listen: listen, Logger: a.log,
-	}, nil
+		Control: control, Clusters: a.cluster, Host: host, Incarnation: operator.NewID(), Instance: instance, Listen: listen, Logger: a.log,
+	}, release, err
 }

@@ -31,6 +31,9 @@ type Options struct {
 	Dir string
 	// Host names the machine, Incarnation the process.
 	Host, Incarnation string
+	// Instance makes the worker a static member of the workers' group; see
+	// replicator.Config. Empty for a dynamic one.
+	Instance string
 	// Listen is the address of metrics and health; empty for none.
 	Listen string
 	Logger zerolog.Logger
@@ -162,7 +165,7 @@ func keepWorking(ctx context.Context, o Options, hooks replicator.Hooks) {
 // runWorker lets a worker finish what is under way when ctx is done.
 func runWorker(ctx context.Context, o Options, hooks replicator.Hooks) error {
 	w, err := replicator.New(replicator.Config{
-		Control: o.Control, Clusters: o.Clusters, Name: o.Incarnation, Host: o.Host, Log: o.Logger, Hooks: hooks,
+		Control: o.Control, Clusters: o.Clusters, Name: o.Incarnation, Host: o.Host, Instance: o.Instance, Log: o.Logger, Hooks: hooks,
 	})
 	if err != nil {
 		return err
