@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -129,6 +130,26 @@ func TestListenInUse(t *testing.T) {
 	p := d.run("serve")
 	require.Equal(t, exitFailed, <-p.code, "the configuration names the address, too")
 	require.Contains(t, p.out.String(), taken)
+}
+
+// TestProfile: a process that was asked for a profile has written it when it ends.
+func TestProfile(t *testing.T) {
+	d := newDesk(t)
+	d.ok("init")
+	for _, verb := range []string{"serve", "work"} {
+		path := filepath.Join(d.dir, verb+".pprof")
+		t.Setenv("PORTAGE_PROFILE", path)
+		p := d.run(verb)
+		require.Eventually(t, func() bool { return strings.Contains(p.out.String(), "ing\"}") }, time.Minute, 10*time.Millisecond, "%s", &p.out)
+		require.Equal(t, exitDone, p.end(), p.out.String())
+		written, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Positive(t, written.Size())
+	}
+	t.Setenv("PORTAGE_PROFILE", d.dir)
+	p := d.run("work")
+	require.Equal(t, exitFailed, <-p.code)
+	require.Contains(t, p.out.String(), "name a file that can be written")
 }
 
 // TestFinish: what is said at the end, and the code.

@@ -35,7 +35,7 @@ func serveVerb(a *app) *cobra.Command {
 			o.Dir = filepath.Join(a.cfg.Data, serveFolder, o.Control.ID())
 			o.NoWorker = noWorker
 			o.Before, o.After = service.CrashPoint(os.Getenv("PORTAGE_CRASH"), die)
-			return a.ended(alone(service.Serve(cmd.Context(), o)))
+			return a.ended(profiled(os.Getenv("PORTAGE_PROFILE"), func() error { return alone(service.Serve(cmd.Context(), o)) }))
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: the configuration's)")
@@ -79,7 +79,7 @@ func workVerb(a *app) *cobra.Command {
 				return err
 			}
 			defer release()
-			return a.ended(service.Work(cmd.Context(), o))
+			return a.ended(profiled(os.Getenv("PORTAGE_PROFILE"), func() error { return service.Work(cmd.Context(), o) }))
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "address of metrics and health (default: none)")

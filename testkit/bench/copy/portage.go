@@ -95,7 +95,7 @@ func (m portage) serve(name string) (*exec.Cmd, *os.File, error) {
 	}
 	cmd := exec.Command(m.program, "serve")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = m.b.dir, log, log
-	cmd.Env = os.Environ()
+	cmd.Env = append(os.Environ(), "PORTAGE_PROFILE="+filepath.Join(m.b.dir, name+".pprof"))
 	return cmd, log, cmd.Start()
 }
 
