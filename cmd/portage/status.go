@@ -177,6 +177,9 @@ func topicNote(t *fsm.Topic) string {
 	if t.Abort != nil && t.Writers == events.PhaseOnSource {
 		return "aborted: " + t.Abort.Reason
 	}
+	if t.Target != nil && t.Target.ACLs.Note != "" && t.Copy != events.PhaseReleased {
+		return "ACLs: " + t.Target.ACLs.Note
+	}
 	return ""
 }
 

@@ -101,6 +101,10 @@ func TestNotes(t *testing.T) {
 	require.Equal(t, "out-of-range: retention (and 2 more)", topicNote(&fsm.Topic{Stop: &fsm.Stop{Code: "out-of-range", Reason: "retention"}, MoreStops: make([]fsm.Stop, 2)}))
 	require.Equal(t, "aborted: kcat is in", topicNote(&fsm.Topic{Writers: events.PhaseOnSource, Abort: aborted}))
 	require.Empty(t, topicNote(&fsm.Topic{Writers: events.PhaseRolling, Abort: aborted}), "another attempt is under way")
+	rightless := &fsm.Topic{Copy: events.PhaseSynced, Target: &events.TargetCreated{ACLs: events.CopiedACLs{Note: "not copied, grant them by hand: denied"}}}
+	require.Equal(t, "ACLs: not copied, grant them by hand: denied", topicNote(rightless))
+	rightless.Copy = events.PhaseReleased
+	require.Empty(t, topicNote(rightless))
 	group := &fsm.Group{Readers: events.PhaseOnSource, Abort: aborted, Topics: []events.GroupTopic{{Topic: "a"}, {Topic: "b"}}}
 	require.Equal(t, "aborted (stranger): kcat is in", groupNote(group))
 	group.Abort = nil

@@ -43,16 +43,60 @@ func TestImagesOfACLs(t *testing.T) {
 	require.Empty(t, missing(first, all))
 }
 
-// TestBring: what is missing is created, once.
-func TestBring(t *testing.T) {
-	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser(auth.Plain, "admin", "admin"))
-	require.NoError(t, err)
-	t.Cleanup(k.Close)
-	c, err := cluster.Open(t.Context(), "target", cluster.Config{
-		Bootstrap: k.ListenAddrs(), SASL: &auth.SASL{Mechanism: auth.Plain, Username: "admin", Password: "admin"},
+// loggedIn is a client of a cluster that wants to know who comes.
+func loggedIn(t *testing.T, k *kfake.Cluster, user string) *cluster.Client {
+	t.Helper()
+	c, err := cluster.Open(t.Context(), user, cluster.Config{
+		Bootstrap: k.ListenAddrs(), SASL: &auth.SASL{Mechanism: auth.Plain, Username: user, Password: auth.Secret(user)},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// withACLs are brokers that let nobody do what no ACL allows.
+func withACLs(t *testing.T) *kfake.Cluster {
+	t.Helper()
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser(auth.Plain, "admin", "admin"), kfake.User(auth.Plain, "poor", "poor"))
+	require.NoError(t, err)
+	t.Cleanup(k.Close)
+	return k
+}
+
+// TestWritersGetTheirRights: readers may read the target from the begin, writers
+// may write there when they are to move; what cannot be granted is said.
+func TestWritersGetTheirRights(t *testing.T) {
+	r := arming(t)
+	from, to := withACLs(t), withACLs(t)
+	r.clients["source"], r.clients["target"] = loggedIn(t, from, "admin"), loggedIn(t, to, "admin")
+	const literal = kmsg.ACLResourcePatternTypeLiteral
+	rights := []cluster.ACL{onTopic("orders", literal, "ann", kmsg.ACLOperationRead), onTopic("orders", literal, "bob", kmsg.ACLOperationWrite)}
+	require.NoError(t, r.source().CreateACLs(t.Context(), rights))
+	w := &work{d: r.d, it: item{"m", orders}}
+	copied, err := w.copyACLs(t.Context(), r.topic("orders"), false)
+	require.NoError(t, err)
+	require.Equal(t, events.CopiedACLs{Count: 1}, copied)
+	have := func() []cluster.ACL {
+		list, err := r.target().DescribeTopicACLs(t.Context(), "orders")
+		require.NoError(t, err)
+		return list
+	}
+	require.Equal(t, rights[:1], have())
+
+	r.say(events.Worker, orders, 1, events.CopyShared{Partition: 0})
+	e := r.does(orders, "WritersRolling")
+	require.JSONEq(t, marshal(t, events.WritersRolling{ACLs: events.CopiedACLs{Count: 2}}), string(e.Body))
+	require.Equal(t, rights, have())
+
+	r.clients["source"] = loggedIn(t, from, "poor")
+	copied, err = w.copyACLs(t.Context(), r.topic("orders"), true)
+	require.NoError(t, err)
+	require.Contains(t, copied.Note, "not copied, grant them by hand")
+}
+
+// TestBring: what is missing is created, once.
+func TestBring(t *testing.T) {
+	c := loggedIn(t, withACLs(t), "admin")
 	const literal = kmsg.ACLResourcePatternTypeLiteral
 	wanted := []cluster.ACL{onTopic("orders", literal, "ann", kmsg.ACLOperationRead), onTopic("orders", literal, "bob", kmsg.ACLOperationWrite)}
 	require.NoError(t, c.CreateACLs(t.Context(), wanted[:1]))
