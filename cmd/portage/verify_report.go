@@ -111,6 +111,9 @@ func resultNote(p verify.Result) string {
 	if p.Problem != "" {
 		parts = append(parts, p.Problem)
 	}
+	for _, l := range p.Losses {
+		parts = append(parts, fmt.Sprintf("offsets %d to %d were given up", l.From, l.To-1))
+	}
 	if p.Behind {
 		parts = append(parts, "the target is behind")
 	}

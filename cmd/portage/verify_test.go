@@ -231,6 +231,13 @@ func TestVerifyMigration(t *testing.T) {
 	require.Equal(t, map[verify.Kind]int64{verify.Loss: 1}, r.Topics[0].Partitions[0].Kinds)
 	out, _ = d.portage("verify", "m")
 	require.Contains(t, out, `orders/0: loss: source 80 is missing on the target (expected at 80) (key "key-80")`)
+
+	d.said(c, 0, events.CopyStopped{Partition: 0, Code: "out-of-range", From: 80, To: 90, Reason: "retention"})
+	d.ok("accept-loss", "m", "orders", "0", "--reason", "test orders")
+	r = d.verified(exitDone, "verify", "m")
+	require.Equal(t, []events.Interval{{Partition: 0, From: 80, To: 90}}, r.Topics[0].Partitions[0].Losses)
+	require.Empty(t, r.Topics[0].Partitions[1].Losses)
+	require.Regexp(t, `orders +0 +identical .*given_up 1 +offsets 80 to 89 were given up`, d.ok("verify", "m"))
 }
 
 // mapped publishes an offset map that maps so many offsets to themselves.

@@ -19,7 +19,7 @@ func prepare(ctx context.Context, cfg *Config, q Request, res *Result) (*compari
 		*res = q.After.clone()
 		res.Problem, res.Behind = "", false
 	}
-	res.Partition = q.Source.Partition
+	res.Partition, res.Losses = q.Source.Partition, q.losses()
 	c := &comparison{Config: cfg, judge: newJudge(&q), hash: newHasher(cfg.Key), res: res, tally: newTally(res, cfg), fresh: q.After == nil}
 	c.open, c.end, c.since = c.tape, c.stable, c.firstSince
 	if err := c.bound(ctx); err != nil {

@@ -53,6 +53,16 @@ type Request struct {
 	After *Result
 }
 
+// losses are those of the partition.
+func (q *Request) losses() (own []events.Interval) {
+	for _, l := range q.Losses {
+		if l.Partition == q.Source.Partition {
+			own = append(own, l)
+		}
+	}
+	return own
+}
+
 // lost says whether a source offset was given up.
 func (q *Request) lost(offset int64) bool {
 	for _, l := range q.Losses {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/portage-kafka/portage/cluster/batch"
+	"github.com/portage-kafka/portage/events"
 	"github.com/portage-kafka/portage/fsm/offsetmap"
 )
 
@@ -137,6 +138,9 @@ type Result struct {
 	Findings []Finding      `json:"findings,omitempty"`
 	// Explained counts records that only one side has for a good reason.
 	Explained map[Reason]int64 `json:"explained,omitempty"`
+	// Losses are the source offsets that a person has given up; records that the
+	// source has there, and the target has not, are explained.
+	Losses []events.Interval `json:"losses,omitempty"`
 	// Behind says that the target is live and has not all of the source yet.
 	Behind bool `json:"behind,omitempty"`
 	// Stamped are the sides whose batches carry LogAppendTime: there the time
