@@ -75,7 +75,8 @@ type Config struct {
 	MergeBelow, MergeUpTo int
 
 	// PublishEvery is the least time between two publications of one
-	// partition's map. Default 100ms.
+	// partition's map, unless a group that is switching waits for it. Default
+	// 100ms.
 	PublishEvery time.Duration
 	// BlockRuns is the number of runs after which a map block is full. Default 1000.
 	BlockRuns int

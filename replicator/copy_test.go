@@ -108,6 +108,28 @@ func TestCopiesEverything(t *testing.T) {
 	w.stop(t)
 }
 
+// TestMapThatASwitchWaitsFor: what a group that stands still waits for is
+// published without the usual pause.
+func TestMapThatASwitchWaitsFor(t *testing.T) {
+	e, _ := onKfake(t, embedded.Options{})
+	o := e.topic("orders", 1, nil)
+	e.publish(o)
+	w := e.start(func(c *Config) { c.PublishEvery = time.Hour })
+	e.eventually("the copy runs", func() bool { return len(w.Status()) == 1 && w.Status()[0].Phase == "copying" })
+	fill(t, e.sourceAddr, o, 0, 20)
+	e.eventually("the records are on the target", func() bool { return len(e.targetBatches(o.TargetTopic, 0)) > 0 })
+	at, _, _ := e.published(one("orders"))
+	require.Zero(t, at, "nobody waits for more")
+	e.position++
+	require.NoError(t, e.directives.Publish(e.within(30*time.Second), events.Directive{
+		SourceCluster: e.source.ID(), Addressee: events.ToGroup("billing"), Position: e.position, Migration: "m", Stream: events.GroupStream("billing"),
+		Phase: events.PhaseHolding, AtLeast: Version, Group: &events.GroupOrder{
+			Order: events.OrderHold, Source: "source", Target: "target", Topics: []events.GroupTopic{{Topic: o.Topic, TargetTopic: o.TargetTopic, Partitions: 1}},
+		},
+	}))
+	e.copied(o)
+}
+
 func TestCompactedSource(t *testing.T) {
 	e, pair := onKfake(t, embedded.Options{})
 	o := e.topic("compacted", 1, map[string]string{"cleanup.policy": "compact", "segment.bytes": "1000"})

@@ -82,6 +82,8 @@ type core struct {
 	shared bool
 	// paused keeps everything from being fetched and sent.
 	paused bool
+	// awaited says that somebody stands still until the map reaches far enough.
+	awaited bool
 	// recopies is how often the copy was begun anew: what was published under
 	// another number is about a target topic that is gone.
 	recopies int32
@@ -196,7 +198,7 @@ type publication struct {
 // to published. force does not wait for the publication interval. One
 // publication at a time.
 func (c *core) take(now time.Duration, force bool) (publication, bool) {
-	if c.phase < recording || c.withheld() || !c.ledger.dirty() || (!force && now < c.ledger.dueAt(c.publishEvery)) {
+	if c.phase < recording || c.withheld() || !c.ledger.dirty() || (!force && now < c.mapDueAt()) {
 		return publication{}, false
 	}
 	b, version := c.ledger.take()
@@ -204,6 +206,18 @@ func (c *core) take(now time.Duration, force bool) (publication, bool) {
 	b.OwnerEpoch, b.ProducerID, b.ProducerEpoch = mine.OwnerEpoch, mine.ProducerID, mine.ProducerEpoch
 	b.Recopies, b.SourceEpochs = c.recopies, c.sourceEpochs()
 	return publication{block: b, version: version, claim: mine.Nonce}, true
+}
+
+// awaitedEvery is the least time between two publications of a map that is
+// awaited: not every batch of a busy partition has a publication of its own.
+const awaitedEvery = 5 * time.Millisecond
+
+// mapDueAt is the earliest time of the next publication.
+func (c *core) mapDueAt() time.Duration {
+	if c.awaited {
+		return c.ledger.dueAt(min(c.publishEvery, awaitedEvery))
+	}
+	return c.ledger.dueAt(c.publishEvery)
 }
 
 // published says that a block which take returned is in the offsets topic.

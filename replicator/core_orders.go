@@ -12,10 +12,18 @@ import (
 type orders struct {
 	copies map[place]events.Directive
 	pools  map[string]events.Directive // by migration
+	groups map[place]standstill        // by group
 }
 
-// place is a topic on a source cluster, by the cluster's id.
-type place struct{ source, topic string }
+// place is a topic or a group on a source cluster, by the cluster's id.
+type place struct{ source, name string }
+
+// standstill is what the latest directive of a group, of a position, makes wait:
+// topics with their migration, while the group reads from neither side.
+type standstill struct {
+	position int64
+	topics   []string
+}
 
 // job is what is to be done about one topic.
 type job struct {
@@ -23,6 +31,9 @@ type job struct {
 	paused bool
 	// tooNew says that only a later release of the worker can obey.
 	tooNew bool
+	// awaited says that a group stands still until the copy has passed what it
+	// has read.
+	awaited bool
 }
 
 // copy is the directive's order.
@@ -37,7 +48,7 @@ func (j job) losses(partition int32) []events.Interval {
 func (j job) cause() string { return "directive/" + strconv.FormatInt(j.Position, 10) }
 
 func newOrders() *orders {
-	return &orders{copies: map[place]events.Directive{}, pools: map[string]events.Directive{}}
+	return &orders{copies: map[place]events.Directive{}, pools: map[string]events.Directive{}, groups: map[place]standstill{}}
 }
 
 // apply folds one directive; of two for the same addressee the later one wins.
@@ -52,7 +63,33 @@ func (o *orders) apply(d events.Directive) {
 		if have, known := o.pools[d.Migration]; !known || have.Position <= d.Position {
 			o.pools[d.Migration] = d
 		}
+	case d.Group != nil:
+		at := place{d.SourceCluster, string(d.Addressee)}
+		if o.groups[at].position <= d.Position {
+			o.groups[at] = standstillOf(d)
+		}
 	}
+}
+
+func standstillOf(d events.Directive) standstill {
+	s := standstill{position: d.Position}
+	if d.Group.Order == events.OrderHold {
+		for _, t := range d.Group.Topics {
+			s.topics = append(s.topics, topicName(d.Migration, t.Topic))
+		}
+	}
+	return s
+}
+
+// awaited are the topics that groups stand still for.
+func (o *orders) awaited() map[string]bool {
+	out := map[string]bool{}
+	for _, s := range o.groups { //rules:ordered a map is made of a map
+		for _, name := range s.topics {
+			out[name] = true
+		}
+	}
+	return out
 }
 
 // wanted says whether workers have anything to do for a copy order.
@@ -60,10 +97,13 @@ func wanted(c events.CopyOrder) bool { return c.Run || len(c.Verify) > 0 }
 
 // jobs are the topics to be worked on, by migration and topic.
 func (o *orders) jobs() map[string]job {
-	out := make(map[string]job, len(o.copies))
+	out, awaited := make(map[string]job, len(o.copies)), o.awaited()
 	for _, d := range o.copies { //rules:ordered a map is made of a map
 		if wanted(*d.Copy) {
-			out[topicName(d.Migration, d.Copy.Topic)] = o.job(d)
+			name := topicName(d.Migration, d.Copy.Topic)
+			j := o.job(d)
+			j.awaited = awaited[name]
+			out[name] = j
 		}
 	}
 	return out

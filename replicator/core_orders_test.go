@@ -59,6 +59,40 @@ func TestOrdersIgnoreWhatIsForOthers(t *testing.T) {
 	require.Empty(t, o.units())
 }
 
+// TestAwaitedTopics: a topic is awaited from a group's order to hold to its next
+// one, whatever other groups are told, and whatever comes late.
+func TestAwaitedTopics(t *testing.T) {
+	o := newOrders()
+	o.apply(copyDirective("a", 1, nil))
+	o.apply(copyDirective("b", 2, nil))
+	say := func(group string, position int64, order string, topics ...string) {
+		d := events.Directive{SourceCluster: "s", Addressee: events.ToGroup(group), Position: position, Migration: "m", Group: &events.GroupOrder{Order: order}}
+		for _, t := range topics {
+			d.Group.Topics = append(d.Group.Topics, events.GroupTopic{Topic: t})
+		}
+		o.apply(d)
+	}
+	awaited := func() (names []string) {
+		for _, name := range []string{"m/a", "m/b"} {
+			if o.jobs()[name].awaited {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	say("g", 3, events.OrderPrepare, "a", "b")
+	require.Empty(t, awaited())
+	say("g", 5, events.OrderHold, "a", "b")
+	require.Equal(t, []string{"m/a", "m/b"}, awaited())
+	say("g", 4, events.OrderSource, "a", "b") // late
+	say("h", 6, events.OrderHold, "b")
+	require.Equal(t, []string{"m/a", "m/b"}, awaited())
+	say("g", 7, events.OrderStage, "a", "b")
+	require.Equal(t, []string{"m/b"}, awaited())
+	say("h", 8, events.OrderSource, "b")
+	require.Empty(t, awaited())
+}
+
 func TestOrdersOfALaterRelease(t *testing.T) {
 	o := newOrders()
 	o.apply(copyDirective("b", 5, func(d *events.Directive) { d.AtLeast = "999.0" }))

@@ -149,6 +149,10 @@ func (p *partition) order(j *job) {
 		p.core.paused = true
 		return
 	}
+	if p.core.awaited != j.awaited {
+		p.core.awaited = j.awaited
+		signal(p.w.publisher.wake)
+	}
 	if p.job != nil && p.job.Position == j.Position && p.job.paused == j.paused && (p.again || p.core.paused == j.paused) {
 		return
 	}

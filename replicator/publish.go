@@ -10,7 +10,8 @@ import (
 )
 
 // publisher publishes the maps of partitions that have changed: of one
-// partition at most every PublishEvery, of many in one request.
+// partition at most every PublishEvery, or at once while a switch waits for it;
+// of many in one request.
 type publisher struct {
 	w    *Worker
 	wake chan struct{}
@@ -100,7 +101,7 @@ func (p *partition) dueAt() (at time.Duration, dirty bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.core
-	at = c.ledger.dueAt(c.publishEvery)
+	at = c.mapDueAt()
 	if p.publishing { // whoever does so is nearly done
 		at = max(at, p.w.now()+time.Millisecond)
 	}

@@ -244,6 +244,15 @@ func TestPublisherWaitsForTheInterval(t *testing.T) {
 	due, wait := pub.due()
 	require.Empty(t, due, "not so soon after the first block")
 	require.Greater(t, wait, time.Minute)
+	awaited := *p.job
+	awaited.awaited = true
+	p.order(&awaited)
+	_, wait = pub.due()
+	require.LessOrEqual(t, wait, awaitedEvery, "a switch waits for it")
+	require.Len(t, pub.wake, 1, "whoever sleeps until then is woken")
+	p.order(&job{Directive: p.job.Directive})
+	_, wait = pub.due()
+	require.Greater(t, wait, time.Minute)
 	p.core.publishEvery = 0
 	due, _ = pub.due()
 	require.Equal(t, []*partition{p}, due)
