@@ -28,13 +28,16 @@ func loadMemory(path string) (*memory, error) {
 	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Dir(path)); err != nil { // before hours are spent on what could not be kept
+			return nil, usage(fmt.Errorf("--state %s: %w: create the folder, or name a file in another one", path, err))
+		}
 		return m, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--state: %w", err)
 	}
 	if m.state, err = verify.ParseState(text); err != nil {
-		return nil, usage(fmt.Errorf("--state %s: %w", path, err))
+		return nil, usage(fmt.Errorf("--state %s: %w: name the file of an earlier run, or one that is not there yet", path, err))
 	}
 	return m, nil
 }

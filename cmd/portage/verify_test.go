@@ -167,6 +167,13 @@ func TestVerifyGoesOn(t *testing.T) {
 	out, code := d.portage(args...)
 	require.Equal(t, exitUsage, code, out)
 	require.Contains(t, out, "version 9")
+	d.write("state.json", "topics: []")
+	out, code = d.portage(args...)
+	require.Equal(t, exitUsage, code, out)
+	require.Contains(t, out, "name the file of an earlier run, or one that is not there yet")
+	out, code = d.portage(append(pairOf, "--state", filepath.Join(d.dir, "nowhere", "state.json"))...)
+	require.Equal(t, exitUsage, code, out)
+	require.Contains(t, out, "create the folder")
 }
 
 // TestVerifyLive: a target that is still being filled is no difference if said so.
@@ -238,6 +245,19 @@ func TestVerifyMigration(t *testing.T) {
 	require.Equal(t, []events.Interval{{Partition: 0, From: 80, To: 90}}, r.Topics[0].Partitions[0].Losses)
 	require.Empty(t, r.Topics[0].Partitions[1].Losses)
 	require.Regexp(t, `orders +0 +identical .*given_up 1 +offsets 80 to 89 were given up`, d.ok("verify", "m"))
+}
+
+// TestVerifyWithoutMaps: while the offset map cannot be read nothing is compared;
+// by order, as of topics that others have copied, much would differ.
+func TestVerifyWithoutMaps(t *testing.T) {
+	d, c := copying(t)
+	require.NoError(t, d.pair.Target.CreateTopic(embedded.Topic{Name: "orders", Partitions: 2}))
+	d.fill(d.producer(d.pair.Source), "orders", 0, 0, 10)
+	require.NoError(t, c.DeleteTopic(t.Context(), events.TopicOffsets))
+	out, code := d.portage("verify", "m")
+	require.Equal(t, exitUnknown, code, out)
+	require.Contains(t, out, "read the offset map: ")
+	require.NotContains(t, out, "loss")
 }
 
 // mapped publishes an offset map that maps so many offsets to themselves.

@@ -168,20 +168,20 @@ func (t *pairedTopic) add(o comparison, q verify.Request) error {
 
 // maps gives the requests their offset maps. A partition without one is unknown.
 func (a *app) maps(ctx context.Context, t *pairedTopic, row *fsm.Topic) error {
+	all := t.requests
+	t.requests = nil // whatever fails, nothing is compared without its map
 	control, err := a.control(ctx)
 	if err != nil {
 		return err
 	}
-	keys := make([]events.CopyKey, len(t.requests))
-	for i, q := range t.requests {
+	keys := make([]events.CopyKey, len(all))
+	for i, q := range all {
 		keys[i] = events.CopyKey{Migration: row.Migration, Topic: row.Topic, Partition: q.Source.Partition}
 	}
 	loaded, err := log.NewOffsets(control, log.Options{Logger: a.log}).LoadAll(ctx, keys)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the offset map: %w", err)
 	}
-	all := t.requests
-	t.requests = nil
 	for i, q := range all {
 		m, err := replicator.Map(loaded[keys[i]].Blocks, row.Recopies)
 		if err != nil {
