@@ -146,7 +146,7 @@ func (a *app) migration(v *projector.View, name string) error {
 	t := &table{
 		head:  []string{"STREAM", "COPY", "READERS", "WRITERS", "SOURCE", "EPOCH", "NOTE"},
 		value: details{m, topics, groups, v.Applied()},
-		note:  fmt.Sprintf("%s is %s, step %s, as of event %d", name, m.Phase, stepName(m), v.Applied()),
+		note:  fmt.Sprintf("%s is %s, step %s, as of event %d", name, m.Phase, stepName(m), v.Applied()) + bounds(m.Rates),
 	}
 	for _, r := range topics {
 		t.add("topic/"+r.Topic, string(r.Copy), "", string(r.Writers), string(r.Retire), fmt.Sprint(r.Standing.Epoch), topicNote(r))

@@ -43,3 +43,32 @@ func parseRate(s string) (int64, error) {
 	}
 	return 0, fmt.Errorf("rate %q: give bytes per second such as 500000, 20M or 1G, or none", s)
 }
+
+// bounds says how fast a migration may copy, nothing if as fast as it can.
+func bounds(rates []events.Rate) string {
+	var parts []string
+	for _, r := range rates {
+		part := formatRate(r.BytesPerSecond)
+		if r.Cluster != "" {
+			part += " with " + r.Cluster
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "\nit copies at most so many bytes per second: " + strings.Join(parts, ", ")
+}
+
+// formatRate writes a rate as parseRate reads it.
+func formatRate(rate int64) string {
+	for _, unit := range []struct {
+		name string
+		size int64
+	}{{"G", 1e9}, {"M", 1e6}, {"K", 1e3}} {
+		if rate%unit.size == 0 {
+			return fmt.Sprint(rate/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprint(rate)
+}

@@ -12,6 +12,11 @@ func TestRates(t *testing.T) {
 		got, err := parseRate(text)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
+		if want > 0 {
+			again, err := parseRate(formatRate(got))
+			require.NoError(t, err)
+			require.Equal(t, got, again, "it is shown as it may be typed")
+		}
 	}
 	for _, text := range []string{"", "0", "-5", "fast", "M", "5MM", "5T", "1e30", "NaN", "0.2", "20m"} {
 		_, err := parseRate(text)
