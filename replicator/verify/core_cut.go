@@ -1,5 +1,7 @@
 package verify
 
+import "math"
+
 // Windows grow by this factor, from the first size on.
 const (
 	firstWindow  = 512
@@ -77,15 +79,20 @@ func (x *alignment) lastAligned() (at pair, ok bool) {
 	return at, ok
 }
 
-// cutByMap takes the source records as they are, and the target records below
-// the image of what follows them.
-func (x *alignment) cutByMap() pair {
-	at := pair{len(x.a), 0}
-	if len(x.a) == 0 {
-		return pair{0, len(x.b)}
+// cutByMap takes both sides up to the same target offset, by the map, and as far
+// as both were read: a side that ran ahead would leave its mates behind.
+func (x *alignment) cutByMap() (at pair) {
+	until := int64(math.MaxInt64)
+	if !x.endA {
+		until = x.images.next(x.a[len(x.a)-1].offset + 1)
 	}
-	next := x.images.end(x.from.Target, x.a[len(x.a)-1].offset+1)
-	for at.b < len(x.b) && x.b[at.b].offset < next {
+	if !x.endB {
+		until = min(until, x.b[len(x.b)-1].offset+1)
+	}
+	for at.a < len(x.a) && x.images.end(x.Map.Begin().Target, x.a[at.a].offset+1) <= until {
+		at.a++
+	}
+	for at.b < len(x.b) && x.b[at.b].offset < until {
 		at.b++
 	}
 	return at

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"math"
 	"sort"
 
 	"github.com/portage-kafka/portage/fsm/offsetmap"
@@ -51,6 +52,16 @@ func (m *images) find(reaches func(offsetmap.Run) bool) (offsetmap.Run, bool) {
 		return offsetmap.Run{}, false
 	}
 	return m.runs[m.at], true
+}
+
+// next is the target offset of the first image of a source offset from source on,
+// the largest number if there is none.
+func (m *images) next(source int64) int64 {
+	r, ok := m.find(func(r offsetmap.Run) bool { return r.SourceEnd() > source })
+	if !ok {
+		return math.MaxInt64
+	}
+	return r.Target + max(0, source-r.Source)
 }
 
 // end is the target offset after the image of the last source offset below

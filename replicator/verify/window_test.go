@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -219,4 +220,36 @@ func TestImages(t *testing.T) {
 	for upTo, want := range map[int64]int64{0: 3, 2: 3, 3: 6, 5: 8, 10: 8, 11: 9, 40: 21} {
 		require.Equal(t, want, m.end(3, upTo), upTo)
 	}
+}
+
+// TestStrangersByMap: by map, a stretch longer than any window that the map knows
+// nothing of, on one side or on both, is all that is lost or extra.
+func TestStrangersByMap(t *testing.T) {
+	const n = 3000
+	for _, c := range []struct{ from, lost, extra int }{{1, 2000, 2000}, {100, 0, 2000}, {100, 2000, 0}, {700, 2000, 1500}, {700, 600, 2000}} {
+		w := &world{source: sideOf(contents(n)...), cfg: Config{Window: 512}}
+		rs := slices.Concat(contents(n)[:c.from], contents(n + c.extra)[n:], contents(n)[c.from+c.lost:])
+		w.target = sideOf(rs...)
+		w.q = Request{UpTo: n, Map: mapOf(t, n, offsetmap.Run{Count: int64(c.from)},
+			offsetmap.Run{Source: int64(c.from + c.lost), Target: int64(c.from + c.extra), Count: int64(n - c.from - c.lost)})}
+		res := w.compare(t)
+		want := map[Kind]int64{Loss: int64(c.lost), Extra: int64(c.extra)}
+		maps.DeleteFunc(want, func(_ Kind, n int64) bool { return n == 0 })
+		require.Equal(t, want, res.Kinds, "%+v", c)
+		require.EqualValues(t, n-c.lost, res.Records)
+		require.Equal(t, offsetmap.Pair{Source: n, Target: int64(len(rs))}, res.Verified)
+	}
+}
+
+// TestMovedIntoTheBound: a record from behind the bound that stands before it on
+// the target is out of order, not extra.
+func TestMovedIntoTheBound(t *testing.T) {
+	const n, upTo, from, to = 300, 100, 105, 50
+	rs := contents(n)
+	r := rs[from]
+	rs = slices.Insert(slices.Delete(rs, from, from+1), to, r)
+	w := &world{source: sideOf(contents(n)...), target: sideOf(rs...)}
+	w.q = Request{UpTo: upTo, Map: mapOf(t, n, offsetmap.Run{Count: n})}
+	res := w.compare(t)
+	require.Equal(t, []Finding{{Kind: Reorder, Source: from, Target: to}}, bare(res.Findings))
 }
