@@ -46,6 +46,17 @@ func TestSettings(t *testing.T) {
 		"more in sync where the topic is": {plant: func(s *scene) { s.topic(s.pair.Target, "orders", 2, config{"min.insync.replicas": "2"}) },
 			check: 11, severity: Failure, subject: "orders", evidence: "min.insync.replicas would be 2 (orders there has it)"},
 		"defaults overridden where the topic is": {target: config{"message.max.bytes": "1000"}, plant: func(s *scene) { s.topic(s.pair.Target, "orders", 2, config{"max.message.bytes": "2000000"}) }},
+		"compaction by default": {target: config{"log.cleanup.policy": "compact"},
+			check: 8, severity: Failure, subject: "orders", evidence: "cleanup.policy is delete on old (a default) and would be compact on new once the migration is finished"},
+		"shorter retention by default": {target: config{"log.retention.ms": "3600000"},
+			check: 8, severity: Warning, subject: "orders", evidence: "retention.ms is 604800000 on old (a default) and would be 3600000 on new"},
+		"longer retention by default": {target: config{"log.retention.ms": "-1", "log.retention.hours": "1"}},
+		"less space by default": {target: config{"log.retention.bytes": "1000"},
+			check: 8, severity: Warning, subject: "orders", evidence: "retention.bytes is -1 on old (a default) and would be 1000 on new"},
+		"what is kept is the topic's own": {target: config{"log.cleanup.policy": "compact", "log.retention.ms": "1", "log.retention.bytes": "1"},
+			plant: func(s *scene) {
+				s.again("orders", config{"cleanup.policy": "delete", "retention.ms": "86400000", "retention.bytes": "5000"})
+			}},
 		"auto-creation": {target: config{"auto.create.topics.enable": "true"},
 			check: 14, severity: Warning, subject: "new", evidence: "auto.create.topics.enable is true"},
 		"no auto-creation": {target: config{"auto.create.topics.enable": "false"}},
@@ -78,6 +89,29 @@ func TestSettings(t *testing.T) {
 			}
 			s.finds(c.check, c.severity, c.subject, c.evidence)
 		})
+	}
+}
+
+// TestRetentionInAnyUnit: brokers say it in milliseconds, else in minutes, else
+// in hours, as Kafka reads them.
+func TestRetentionInAnyUnit(t *testing.T) {
+	s := newScene(t, nil)
+	for _, c := range []struct{ ms, minutes, hours, evidence string }{
+		{"3600000", "1", "1", "would be 3600000 on new"},
+		{"", "30", "900", "would be 1800000 on new"},
+		{"", "", "2", "would be 7200000 on new"},
+		{"", "", "168", ""},
+		{"", "-1", "2", ""},
+		{"", "", "", ""},
+	} {
+		f := newFacts(s.Subject)
+		f.brokers["new"] = map[string]cluster.ConfigValue{"log.retention.ms": {Value: c.ms}, "log.retention.minutes": {Value: c.minutes}, "log.retention.hours": {Value: c.hours}}
+		found, err := f.shorterTime(t.Context(), s.Pairs[0])
+		require.NoError(t, err)
+		require.Equal(t, c.evidence != "", found != nil, "%+v", c)
+		if found != nil {
+			require.Contains(t, found.Evidence, c.evidence)
+		}
 	}
 }
 
@@ -214,7 +248,7 @@ func TestGroupsOfOtherKinds(t *testing.T) {
 // that could not look say so with the cause, and none of them passes.
 func TestFaults(t *testing.T) {
 	for key, blind := range map[kmsg.Key][]int{
-		kmsg.DescribeConfigs: {4, 7, 9, 11, 14, 31, 32},
+		kmsg.DescribeConfigs: {4, 7, 8, 9, 11, 14, 31, 32},
 		kmsg.ListOffsets:     {13, 15, 24},
 		kmsg.DescribeLogDirs: {22},
 		kmsg.ListGroups:      {24},

@@ -13,6 +13,8 @@
 //	 4  message size              the target's default would refuse batches that the source takes
 //	 7  timestamps                the target will refuse old or early records once the copy has ended, or the
 //	                              source overwrites timestamps (Warning)
+//	 8  retention and cleanup     the target's defaults would delete what the source's keep: by another
+//	                              policy, or sooner (Warning)
 //	 9  compaction and null keys  a compacted target topic stands for one that is not
 //	11  replication               fewer replicas than must be in sync, or than on the source (Warning)
 //	12  partitions in trouble     without leader, or with replicas out of sync (Warning)

@@ -73,6 +73,7 @@ func checks() []check {
 		{2, "hazardous versions", versions},
 		{4, "message size", messageSize},
 		{7, "timestamps", timestamps},
+		{8, "retention and cleanup", keeping},
 		{9, "compaction and null keys", nullKeys},
 		{11, "replication", replication},
 		{12, "partitions in trouble", trouble},
