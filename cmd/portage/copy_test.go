@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/events"
@@ -85,6 +87,46 @@ func TestThrottle(t *testing.T) {
 	d.refused("has no part in the migration", "throttle", "m", "1M", "--cluster", "moon")
 	_, code := d.portage("throttle", "m", "fast")
 	require.Equal(t, exitUsage, code)
+}
+
+// end is where a topic of one partition ends.
+func (d *desk) end(k *kgo.Client, topic string) int64 {
+	ends, err := kadm.NewClient(k).ListEndOffsets(d.t.Context(), topic)
+	require.NoError(d.t, err)
+	o, ok := ends.Lookup(topic, 0)
+	require.True(d.t, ok)
+	return o.Offset
+}
+
+// TestPause: while a migration is paused its copy stands still, however much is
+// written; afterwards it goes on where it was.
+func TestPause(t *testing.T) {
+	d := newDesk(t, embedded.Topic{Name: "orders", Partitions: 1})
+	old, next := d.producer(d.pair.Source), d.producer(d.pair.Target)
+	d.ok("init")
+	d.ok("create", "-f", d.write("plan.yaml", onePlan))
+	d.ok("start", "m")
+	d.serve()
+	d.synced(1)
+	written := 0
+	write := func() {
+		d.fill(old, "orders", 0, written, written+10)
+		written += 10
+	}
+	write()
+	d.ok("pause", "m", "--reason", "lunch")
+	require.Eventually(t, func() bool {
+		before := d.end(next, "orders")
+		write()
+		time.Sleep(300 * time.Millisecond) // a copy would have come in it
+		return d.end(next, "orders") == before
+	}, time.Minute, time.Millisecond, "the copy stands still")
+	require.Less(t, d.end(next, "orders"), d.end(old, "orders"))
+	d.ok("resume", "m")
+	require.Eventually(t, func() bool { return d.end(next, "orders") == d.end(old, "orders") }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { // once the map is published
+		return d.verified(exitDone, "verify", "m").Topics[0].Partitions[0].Records == int64(written)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // TestTranslate: both directions, exactly; what is not copied is not guessed.
