@@ -607,6 +607,25 @@ func TestTooLarge(t *testing.T) {
 		b.exact()
 		require.Less(t, b.core.maxBytes, 1000, "the core has learned it")
 	})
+	t.Run("one of several on their way", func(t *testing.T) { // which one stands where is not known before the log was read
+		b := newBench(t, func(l *limits) { l.window = 2 })
+		for _, n := range []int64{1, 2, 10} {
+			b.source.dense(batch.None, n)
+		}
+		b.settle()
+		b.fetch()
+		first, _ := b.core.send(0, 1)
+		b.core.answered(first, b.target.produce(first.bytes))
+		b.target.maxBytes = 200
+		small, _ := b.core.send(0, 1)
+		large, _ := b.core.send(0, 1)
+		b.core.answered(large, answer{code: 10, message: "too large"})
+		require.NotEmpty(t, b.core.queue.doubt)
+		b.core.answered(small, b.target.produce(small.bytes))
+		require.Equal(t, rechecking, b.core.phase)
+		b.run()
+		b.exact()
+	})
 	t.Run("one record", func(t *testing.T) {
 		b := newBench(t, nil)
 		b.source.dense(batch.None, 3)

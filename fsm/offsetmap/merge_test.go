@@ -110,6 +110,27 @@ func TestJoinTakesWhatOneKnows(t *testing.T) {
 	}
 }
 
+// TestJoinEitherWay: the block that begins later may be the one that is joined to. On an error it stays as it was.
+func TestJoinEitherWay(t *testing.T) {
+	early, late := mapOf(t, 0, 10, Run{0, 0, 10}), mapOf(t, 5, 20, Run{5, 5, 10})
+	for _, order := range [][2]Map{{early, late}, {late, early}} {
+		m := order[0].Clone()
+		require.NoError(t, m.Join(&order[1]))
+		require.Equal(t, []Run{{0, 0, 15}}, m.Runs())
+		require.Equal(t, Pair{}, m.Begin())
+		require.EqualValues(t, 20, m.Watermark())
+	}
+	far, other := mapOf(t, 30, 40, Run{30, 30, 10}), mapOf(t, 0, 10, Run{0, 1, 10})
+	for _, c := range []struct {
+		m, o Map
+		want error
+	}{{far, early, ErrHole}, {late, other, ErrConflict}} {
+		m := c.m.Clone()
+		require.ErrorIs(t, m.Join(&c.o), c.want)
+		require.Equal(t, c.m, m)
+	}
+}
+
 // TestJoinUnites: of two maps that both lack some of the same copy's images, each takes what the other has.
 func TestJoinUnites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
