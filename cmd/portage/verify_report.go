@@ -27,13 +27,15 @@ type verifiedTopic struct {
 	Verdict    verify.Verdict  `json:"result"`
 	Partitions []verify.Result `json:"partitions"`
 	Problem    string          `json:"problem,omitempty"`
+	// Stops say why the copy is stopped, if it is: the comparison ends there.
+	Stops []string `json:"stops,omitempty"`
 }
 
 // reportOf sorts results, which are in the order of the topics' requests.
 func reportOf(key []byte, topics []*pairedTopic, results []verify.Result) *verifyReport {
 	r := &verifyReport{Verdict: verify.Identical, Key: hex.EncodeToString(key), Topics: []verifiedTopic{}}
 	for _, t := range topics {
-		v := verifiedTopic{Source: t.source, Target: t.target, AlignedBy: "order", Verdict: verify.Identical, Problem: t.problem}
+		v := verifiedTopic{Source: t.source, Target: t.target, AlignedBy: "order", Verdict: verify.Identical, Problem: t.problem, Stops: t.stops}
 		if t.byMap {
 			v.AlignedBy = "map"
 		}
@@ -87,6 +89,9 @@ func (r *verifyReport) table() *table {
 		for _, p := range v.Partitions {
 			t.add(v.Source.Topic, fmt.Sprint(p.Partition), string(p.Verdict), fmt.Sprint(p.Records), of64(p.Verified.Source, p.UpTo), counts(p.Kinds), counts(p.Explained), resultNote(p))
 			notes = append(notes, differencesOf(v.Source.Topic, p)...)
+		}
+		for _, why := range v.Stops {
+			notes = append(notes, fmt.Sprintf("%s: the copy is stopped, and what it has not reached is not compared: %s", v.Source.Topic, why))
 		}
 	}
 	t.note = strings.Join(append(notes, string(r.Verdict)), "\n")

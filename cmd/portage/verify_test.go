@@ -240,6 +240,9 @@ func TestVerifyMigration(t *testing.T) {
 	require.Contains(t, out, `orders/0: loss: source 80 is missing on the target (expected at 80) (key "key-80")`)
 
 	d.said(c, 0, events.CopyStopped{Partition: 0, Code: "out-of-range", From: 80, To: 90, Reason: "retention"})
+	require.Equal(t, []string{"out-of-range: retention"}, d.verified(exitFailed, "verify", "m").Topics[0].Stops)
+	out, _ = d.portage("verify", "m")
+	require.Contains(t, out, "orders: the copy is stopped, and what it has not reached is not compared: out-of-range: retention")
 	d.ok("accept-loss", "m", "orders", "0", "--reason", "test orders")
 	r = d.verified(exitDone, "verify", "m")
 	require.Equal(t, []events.Interval{{Partition: 0, From: 80, To: 90}}, r.Topics[0].Partitions[0].Losses)

@@ -27,6 +27,9 @@ type pairedTopic struct {
 	// problem says why the topic, problems why partitions cannot be compared.
 	problem  string
 	problems []verify.Result
+	// stops say why the copy waits for a person: what may be wrong with the target
+	// beyond the map does not show in a comparison along it.
+	stops []string
 }
 
 // verifiedSide is a topic as the report names it.
@@ -79,6 +82,9 @@ func (a *app) migrationToVerify(ctx context.Context, o comparison, migration str
 			continue
 		}
 		t := &pairedTopic{byMap: true, source: named(row.Plan.Source.Name, row.Topic), target: named(row.Plan.Target.Name, row.Plan.TargetTopic)}
+		for _, s := range stopsOf(row) {
+			t.stops = append(t.stops, s.Code+": "+s.Reason)
+		}
 		if err := a.copied(ctx, o, t, row); err != nil {
 			if ctx.Err() != nil {
 				return nil, err
