@@ -129,6 +129,30 @@ func TestPause(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
+// TestLag: what workers said last about each partition is added up by topic.
+func TestLag(t *testing.T) {
+	d, c := copying(t)
+	require.Regexp(t, `topic/orders +copying +unknown +on_source`, d.ok("status", "m", "--lag"))
+	reports := log.NewProgress(c, log.Options{})
+	report := func(migration string, partition int32, watermark int64) {
+		k := events.CopyKey{Migration: migration, Topic: "orders", Partition: partition}
+		require.NoError(t, reports.Publish(t.Context(), k, events.Progress{Worker: "w", Watermark: watermark, HighWatermark: 100, AtMillis: 1_700_000_000_000 + watermark}))
+	}
+	report("m", 1, 10)
+	report("other", 0, 1)
+	require.Regexp(t, `topic/orders +copying +90 \(of 1/2 partitions\) +on_source`, d.ok("status", "m", "--lag"))
+	report("m", 0, 95)
+	report("m", 1, 97)
+	report("m", 1, 98)
+	require.Regexp(t, `topic/orders +copying +7 +on_source`, d.ok("status", "m", "--lag"))
+	require.Contains(t, d.ok("status", "m", "--lag", "-o", "yaml"), "lag:\n  orders:\n    offsets: 7\n    partitions: 2\n    oldest: ")
+	require.NotContains(t, d.ok("status", "m"), "LAG")
+	for _, args := range [][]string{{"status", "--lag"}, {"status", "m", "--lag", "--at", "1"}} {
+		_, code := d.portage(args...)
+		require.Equal(t, exitUsage, code, "%v", args)
+	}
+}
+
 // TestTranslate: both directions, exactly; what is not copied is not guessed.
 func TestTranslate(t *testing.T) {
 	d, c := copying(t)

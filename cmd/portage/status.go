@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,13 +74,21 @@ func addAt(cmd *cobra.Command, at *string) *cobra.Command {
 }
 
 func statusVerb(a *app) *cobra.Command {
-	run, at := a.look(func(_ context.Context, v *projector.View, args []string) error {
-		if len(args) == 0 {
+	var withLag bool
+	var at *string
+	var run func(*cobra.Command, []string) error
+	run, at = a.look(func(ctx context.Context, v *projector.View, args []string) error {
+		switch {
+		case withLag && (len(args) == 0 || *at != ""):
+			return usage(errors.New("--lag is that of one migration, as workers say now: name it, without --at"))
+		case len(args) == 0:
 			return a.migrations(v)
 		}
-		return a.migration(v, args[0])
+		return a.migration(ctx, v, args[0], withLag)
 	})
-	return addAt(&cobra.Command{Use: "status [MIGRATION]", Short: "Show where migrations, or one with its topics and groups, stand", Args: atMost(1), RunE: run}, at)
+	cmd := &cobra.Command{Use: "status [MIGRATION]", Short: "Show where migrations, or one with its topics and groups, stand", Args: atMost(1), RunE: run}
+	cmd.Flags().BoolVar(&withLag, "lag", false, "show how many offsets of each topic were not copied yet when workers last said so")
+	return addAt(cmd, at)
 }
 
 func (a *app) migrations(v *projector.View) error {
@@ -131,9 +140,11 @@ type details struct {
 	Topics    []*fsm.Topic   `json:"topics"`
 	Groups    []*fsm.Group   `json:"groups"`
 	Position  int64          `json:"position"`
+	// Lag is by topic, with --lag only.
+	Lag map[string]*lag `json:"lag,omitempty"`
 }
 
-func (a *app) migration(v *projector.View, name string) error {
+func (a *app) migration(ctx context.Context, v *projector.View, name string, withLag bool) error {
 	m, ok := v.Migration(name)
 	if !ok {
 		return missing(v, name, events.MigrationStream)
@@ -143,18 +154,40 @@ func (a *app) migration(v *projector.View, name string) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
+	d := details{Migration: m, Topics: topics, Groups: groups, Position: v.Applied()}
+	if withLag {
+		var err error
+		if d.Lag, err = a.lags(ctx, name); err != nil {
+			return err
+		}
+	}
+	return a.print(d.table(withLag))
+}
+
+// table has a column for the lag if it was asked for.
+func (d details) table(withLag bool) *table {
+	m := d.Migration
 	t := &table{
 		head:  []string{"STREAM", "COPY", "READERS", "WRITERS", "SOURCE", "EPOCH", "NOTE"},
-		value: details{m, topics, groups, v.Applied()},
-		note:  fmt.Sprintf("%s is %s, step %s, as of event %d", name, m.Phase, stepName(m), v.Applied()) + bounds(m.Rates),
+		value: d,
+		note:  fmt.Sprintf("%s is %s, step %s, as of event %d", m.Name, m.Phase, stepName(m), d.Position) + bounds(m.Rates),
 	}
-	for _, r := range topics {
-		t.add("topic/"+r.Topic, string(r.Copy), "", string(r.Writers), string(r.Retire), fmt.Sprint(r.Standing.Epoch), topicNote(r))
+	add := func(lag string, cells ...string) {
+		if withLag {
+			cells = slices.Insert(cells, 2, lag)
+		}
+		t.add(cells...)
 	}
-	for _, g := range groups {
-		t.add("group/"+g.Group, "", string(g.Readers), "", "", fmt.Sprint(g.Standing.Epoch), groupNote(g))
+	if withLag {
+		t.head = slices.Insert(t.head, 2, "LAG")
 	}
-	return a.print(t)
+	for _, r := range d.Topics {
+		add(d.Lag[r.Topic].of(r), "topic/"+r.Topic, string(r.Copy), "", string(r.Writers), string(r.Retire), fmt.Sprint(r.Standing.Epoch), topicNote(r))
+	}
+	for _, g := range d.Groups {
+		add("", "group/"+g.Group, "", string(g.Readers), "", "", fmt.Sprint(g.Standing.Epoch), groupNote(g))
+	}
+	return t
 }
 
 // missing says that a stream is not there.
