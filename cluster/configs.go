@@ -23,6 +23,17 @@ func (c *Client) TopicConfigs(ctx context.Context, topic string) (map[string]Con
 	return c.describeConfigs(ctx, kmsg.ConfigResourceTypeTopic, topic, kmsg.ConfigSourceDynamicTopicConfig, true)
 }
 
+// OwnConfigs are the settings that are not there by default.
+func OwnConfigs(values map[string]ConfigValue) map[string]string {
+	own := make(map[string]string)
+	for name, v := range values {
+		if !v.Default {
+			own[name] = v.Value
+		}
+	}
+	return own
+}
+
 // BrokerConfigs returns every setting of a broker.
 func (c *Client) BrokerConfigs(ctx context.Context, broker int32) (map[string]ConfigValue, error) {
 	return c.describeConfigs(ctx, kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(broker)), kmsg.ConfigSourceDefaultConfig, false, OnBroker(broker))

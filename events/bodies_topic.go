@@ -219,11 +219,13 @@ func (RecopyRequested) Validate() error { return nil }
 type TargetDeleted struct {
 	// TopicID is the id of the topic that was deleted, in hex.
 	TopicID string `json:"topic_id"`
-	// SourceTopicID is the id of the source topic now, in hex, and Partitions how
-	// many it has; 0 where they are not told. What is copied anew is the topic
-	// that is there: it may have been deleted and created again.
-	SourceTopicID string `json:"source_topic_id,omitempty"`
-	Partitions    int32  `json:"partitions,omitempty"`
+	// SourceTopicID is the id of the source topic now, in hex, Partitions how many
+	// it has, 0 where that is not told, and Configs its own settings. What is
+	// copied anew is the topic that is there: it may have been deleted and created
+	// again.
+	SourceTopicID string            `json:"source_topic_id,omitempty"`
+	Partitions    int32             `json:"partitions,omitempty"`
+	Configs       map[string]string `json:"configs,omitempty"`
 }
 
 // EventType implements [Body].

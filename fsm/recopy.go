@@ -114,7 +114,7 @@ func (s *step) targetDeleted(b events.TargetDeleted) string {
 	t.Target = nil
 	t.Recopies++
 	if b.Partitions > 0 {
-		t.Plan.TopicID = b.SourceTopicID
+		t.Plan.TopicID, t.Plan.Configs = b.SourceTopicID, b.Configs
 		s.resize(b.Partitions)
 	}
 	return ""

@@ -123,12 +123,7 @@ func (r *resolver) topic(ctx context.Context, at string, t Topic, have cluster.T
 	body := events.TopicPlanned{
 		Source: r.Source, TopicID: hex.EncodeToString(have.ID[:]), Partitions: int32(len(have.Partitions)),
 		Target: events.ClusterRef{Name: t.Target, ID: target.ID()}, TargetTopic: t.TargetName,
-		ReplicationFactor: t.ReplicationFactor, Configs: make(map[string]string),
-	}
-	for name, v := range configs {
-		if !v.Default {
-			body.Configs[name] = v.Value
-		}
+		ReplicationFactor: t.ReplicationFactor, Configs: cluster.OwnConfigs(configs),
 	}
 	listed, _, err := target.Brokers(ctx)
 	if err != nil {

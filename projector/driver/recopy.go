@@ -47,7 +47,13 @@ func (w *work) sourceNow(ctx context.Context, t *fsm.Topic) (gone events.TargetD
 	if !there {
 		return gone, fmt.Errorf("topic %s is not on %s: nothing could be copied in place of what is on %s; create it, then ask for the copy again", t.Topic, source.Name(), t.Plan.Target.Name)
 	}
-	return events.TargetDeleted{TopicID: t.Target.TopicID, SourceTopicID: hex.EncodeToString(have.ID[:]), Partitions: int32(len(have.Partitions))}, nil
+	values, err := source.TopicConfigs(ctx, t.Topic)
+	if err != nil {
+		return gone, err
+	}
+	return events.TargetDeleted{
+		TopicID: t.Target.TopicID, SourceTopicID: hex.EncodeToString(have.ID[:]), Partitions: int32(len(have.Partitions)), Configs: cluster.OwnConfigs(values),
+	}, nil
 }
 
 // deleteTarget deletes the topic that was copied to and no other one, and sees

@@ -57,11 +57,15 @@ func TestClearForAnotherSource(t *testing.T) {
 	_, stands := r.exists("orders")
 	require.True(t, stands)
 	was := r.topic("orders").Plan.TopicID
-	require.NoError(t, r.pair.Source.CreateTopic(embedded.Topic{Name: "orders", Partitions: 3}))
+	require.NoError(t, r.pair.Source.CreateTopic(embedded.Topic{Name: "orders", Partitions: 3, Configs: map[string]string{"retention.ms": "3600000"}}))
+	mend := broken(r.pair.Source, kmsg.DescribeConfigs, "", kerr.TopicAuthorizationFailed)
+	r.fails(orders, "TOPIC_AUTHORIZATION_FAILED")
+	mend()
 	r.does(orders, "TargetDeleted")
 	plan := r.topic("orders").Plan
 	require.NotEqual(t, was, plan.TopicID)
 	require.EqualValues(t, 3, plan.Partitions)
+	require.Equal(t, map[string]string{"retention.ms": "3600000"}, plan.Configs)
 	r.does(orders, "TargetCreated")
 	all, err := r.target().Topics(t.Context(), "orders")
 	require.NoError(t, err)
