@@ -117,7 +117,7 @@ func foldInMemory(t *testing.T, control *cluster.Client) *projector.Store {
 func (r *rig) driver(change ...func(*Config)) *Driver {
 	r.t.Helper()
 	cfg := Config{
-		Store: r.store, Control: r.target(), Appender: r, Logger: zerolog.Nop(), Poll: time.Millisecond, Idle: 5 * time.Millisecond, GuardSession: time.Minute,
+		Store: r.store, Control: r.target(), Appender: r, Logger: zerolog.Nop(), Poll: time.Nanosecond, Idle: 5 * time.Millisecond, GuardSession: time.Minute,
 		Actor: events.Actor{Kind: events.Orchestrator, Name: "here"},
 		Clusters: func(_ context.Context, name string) (*cluster.Client, error) {
 			r.mu.Lock()
