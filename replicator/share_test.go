@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,4 +44,35 @@ func TestOrdersInARow(t *testing.T) {
 		w.mu.Unlock()
 		return p != nil && p.status().Watermark == 10
 	})
+}
+
+// TestRebalanceAwaitsAnswers: while a batch is on its way its worker does not let the
+// group rebalance: whoever had the partition next would look at the target too early.
+func TestRebalanceAwaitsAnswers(t *testing.T) {
+	e, pair := onKfake(t, embedded.Options{})
+	o := e.topic("orders", 2, nil)
+	e.publish(o)
+	a := e.start(nil)
+	e.eventually("it copies", func() bool { return seated(a.Worker) == 2 })
+	target, sent, answer := pair.Target.Kfake(), make(chan struct{}), make(chan struct{})
+	arrived := sync.OnceFunc(func() { close(sent) })
+	target.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		if topics := r.(*kmsg.ProduceRequest).Topics; len(topics) == 0 || topics[0].Topic != o.TargetTopic {
+			target.KeepControl()
+			return nil, nil, false
+		}
+		arrived()
+		target.SleepControl(func() { <-answer })
+		return nil, nil, false
+	})
+	fill(t, e.sourceAddr, o, 0, 10)
+	<-sent
+	b := e.start(nil)
+	e.eventually("the worker stops sending", func() bool { return a.holding.Load() })
+	require.Never(t, func() bool { return len(b.Status()) > 0 }, 500*time.Millisecond, 10*time.Millisecond, "the group waits")
+	close(answer)
+	e.eventually("both copy", func() bool { return seated(a.Worker) == 1 && seated(b.Worker) == 1 })
+	e.copied(o)
+	e.same(o)
+	e.noStops()
 }
