@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -165,6 +166,12 @@ const (
 	worth        = 0.02
 	mostExchange = 100
 )
+
+// shifted says whether a member's rate is so far from what the group knows of it
+// that partitions may have to be exchanged.
+func shifted(known, rate float64) bool {
+	return math.Abs(rate-known) > max(matters, known/2)
+}
 
 // exchange evens the rates out between the busiest and the idlest member.
 func (s *sharer) exchange() {

@@ -52,6 +52,10 @@ type Config struct {
 	// Defaults 1s, 6s (the shortest that brokers allow by default), 30s.
 	Heartbeat, Session, Rebalance time.Duration
 
+	// Reshare is how often a worker looks whether it copies much more or much less
+	// than the group knows: then it has the partitions shared anew. Default 5m.
+	Reshare time.Duration
+
 	// FetchWait is how long a source broker may hold an empty fetch. Default 250ms.
 	FetchWait time.Duration
 	// FetchBytes bounds the answer to one fetch, PartitionBytes one partition's
@@ -159,6 +163,7 @@ func (c *Config) validateDurations() error {
 		{"Session", &c.Session, 6 * time.Second},
 		{"Grace", &c.Grace, 2 * time.Second},
 		{"Rebalance", &c.Rebalance, 30 * time.Second},
+		{"Reshare", &c.Reshare, 5 * time.Minute},
 		{"FetchWait", &c.FetchWait, 250 * time.Millisecond},
 		{"ProduceTimeout", &c.ProduceTimeout, 30 * time.Second},
 		{"PublishEvery", &c.PublishEvery, 100 * time.Millisecond},

@@ -72,12 +72,12 @@
 // # Workers come and go
 //
 // Partitions stay with their workers; one that joins gets its part of every topic
-// and of the bytes. One that leaves (Stop) publishes what it has done and is
-// replaced at once; one that dies is when its session has ended. A static member
-// ([Config.Instance]) has its partitions again, however it ended, if it is started
-// again before its session has. One that was frozen finds
-// its lease ended: it sends and reports nothing, and begins anew with whatever the
-// group gives it.
+// and of the bytes, and one whose rate has changed much has them shared anew. One
+// that leaves (Stop) publishes what it has done and is replaced at once; one that
+// dies is when its session has ended. A static member ([Config.Instance]) has its
+// partitions again, however it ended, if it is started again before its session
+// has. One that was frozen finds its lease ended: it sends and reports nothing, and
+// begins anew with whatever the group gives it.
 //
 // # What stops a partition
 //

@@ -92,14 +92,38 @@ func (w *Worker) groupConfig(session time.Duration) group.Config {
 // offer is what the worker brings to a join: never the same twice, and with the
 // rates of what it has.
 func (w *Worker) offer() group.Offer {
-	rates := make([]float64, len(w.assigned))
+	rates, sum := w.measured()
+	w.told = sum
+	stamp := strconv.FormatInt(int64(w.now()), 10) + encodeRates(rates)
+	return group.Workers(group.Identity{Kind: group.KindWorker, Incarnation: w.cfg.Name, Host: w.cfg.Host, Stamp: stamp})
+}
+
+// measured are the rates of what the worker has been assigned, and their sum.
+func (w *Worker) measured() (rates []float64, sum float64) {
+	rates = make([]float64, len(w.assigned))
 	for i, name := range w.assigned {
 		if p := w.named(name); p != nil {
 			rates[i] = p.rate()
+			sum += rates[i]
 		}
 	}
-	stamp := strconv.FormatInt(int64(w.now()), 10) + encodeRates(rates)
-	return group.Workers(group.Identity{Kind: group.KindWorker, Incarnation: w.cfg.Name, Host: w.cfg.Host, Stamp: stamp})
+	return rates, sum
+}
+
+// reshare lets the group share anew if this worker's rate is not what it was any
+// more: nobody knew it when the copy began, and some partitions are done before
+// others.
+func (w *Worker) reshare(ctx context.Context, m *group.Member) {
+	w.mu.Lock()
+	alone := len(w.owned) == len(w.orders.units())
+	w.mu.Unlock()
+	if _, sum := w.measured(); alone || w.holding.Load() || !m.Status().Assigned || !shifted(w.told, sum) {
+		return
+	}
+	w.rejoined = w.now()
+	if err := w.rejoin(ctx, m, time.Now().Add(w.cfg.Rebalance)); err != nil {
+		w.cfg.Log.Error().Err(err).Msg("sharing anew failed")
+	}
 }
 
 // named is the partition of a unit, nil if the worker does not have it.
@@ -138,6 +162,8 @@ const rejoinEvery = 500 * time.Millisecond
 func (w *Worker) conduct(ctx context.Context, m *group.Member) error {
 	w.later, w.rejoined = time.NewTimer(time.Hour), -rejoinEvery
 	defer w.later.Stop()
+	uneven := time.NewTicker(w.cfg.Reshare)
+	defer uneven.Stop()
 	for {
 		select {
 		case e, open := <-m.Events():
@@ -151,6 +177,8 @@ func (w *Worker) conduct(ctx context.Context, m *group.Member) error {
 			w.reorder(ctx, m)
 		case <-w.later.C:
 			w.reorder(ctx, m)
+		case <-uneven.C:
+			w.reshare(ctx, m)
 		case <-w.stopping:
 			return w.finish(ctx, m)
 		case <-ctx.Done():

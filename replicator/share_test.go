@@ -76,3 +76,46 @@ func TestRebalanceAwaitsAnswers(t *testing.T) {
 	e.same(o)
 	e.noStops()
 }
+
+// TestRatesAreEvenedOut: nobody comes or goes, and the busy partitions are all with
+// one worker: in a while each has some.
+func TestRatesAreEvenedOut(t *testing.T) {
+	e, _ := onKfake(t, embedded.Options{})
+	o := e.topic("orders", 8, nil)
+	e.publish(o)
+	often := func(c *Config) { c.Reshare = 100 * time.Millisecond }
+	a := e.start(often)
+	b := e.start(often)
+	e.eventually("both copy", func() bool { return seated(a.Worker) == 4 && seated(b.Worker) == 4 })
+	busy := a.partitions()
+	for _, p := range busy {
+		p.mu.Lock()
+		p.meter.rate = 100 << 20 // which takes half a minute to fade
+		p.mu.Unlock()
+	}
+	left := func() (n int) {
+		for _, s := range a.Status() {
+			for _, p := range busy {
+				if p.key == s.Key {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	e.eventually("half of them go to the other", func() bool { return left() == 2 && seated(a.Worker) == 4 && seated(b.Worker) == 4 })
+	fill(t, e.sourceAddr, o, 0, 10)
+	e.copied(o)
+	e.same(o)
+	e.noStops()
+}
+
+// TestShifted: small changes, and small rates, are not worth a rebalance.
+func TestShifted(t *testing.T) {
+	for _, c := range []struct {
+		known, rate float64
+		want        bool
+	}{{0, 0, false}, {0, 1 << 20, false}, {0, 2 << 20, true}, {10 << 20, 14 << 20, false}, {10 << 20, 16 << 20, true}, {10 << 20, 4 << 20, true}, {2 << 20, 0, true}, {1 << 20, 0, false}} {
+		require.Equal(t, c.want, shifted(c.known, c.rate), "%+v", c)
+	}
+}

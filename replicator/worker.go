@@ -52,11 +52,12 @@ type Worker struct {
 
 	// What follows is the conductor's: when to look again whether there is
 	// something else to share, when a rebalance last began or ended, what the group
-	// has assigned last, whether the membership was lost since, and whether a
-	// static member has settled in.
+	// has assigned last, which bytes per second of that the group was told, whether
+	// the membership was lost since, and whether a static member has settled in.
 	later    *time.Timer
 	rejoined time.Duration
 	assigned []string
+	told     float64
 	lost     bool
 	settled  bool
 
