@@ -16,7 +16,7 @@ func throttleVerb(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "throttle MIGRATION RATE", Short: "Bound how fast a migration copies, from now on", Args: exactly(2),
-		Long: "Bound how fast a migration copies, from now on, by all workers together. RATE is in bytes per second, such as 500000, 20M (megabytes) or 1G; none takes the bound away. With --cluster it bounds what is read from or written to that cluster.",
+		Long: "Bound how fast a migration copies, from now on, by all workers together. RATE is in bytes per second, such as 500000, 20M (megabytes) or 1G; none takes the bound away. With --cluster it bounds what the migration reads from or writes to that cluster. Each worker takes the part of the bound that it has of the partitions, so that together they never exceed it, and reach it while all have enough to copy.",
 		RunE: a.within(func(ctx context.Context, args []string) error {
 			rate, err := parseRate(args[1])
 			if err != nil {
