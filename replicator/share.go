@@ -201,7 +201,7 @@ func (w *Worker) happened(ctx context.Context, m *group.Member, e group.Event) e
 		return w.rejoin(ctx, m, e.Deadline)
 	case group.Lost:
 		if e.Final {
-			return fmt.Errorf("another process has the group.instance.id %q: %w", w.cfg.Instance, e.Why)
+			return fmt.Errorf("another process has the group.instance.id %q, give every worker one of its own: %w", w.cfg.Instance, e.Why)
 		}
 		w.lost = true
 		return w.rejoin(ctx, m, e.Deadline)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,17 +34,21 @@ func (d *desk) producer(c *embedded.Cluster) *kgo.Client {
 // filledFrom is the time of record 0: not so old that a broker deletes it.
 var filledFrom = time.Now().Add(-time.Hour).Truncate(time.Millisecond)
 
-// fill appends records with the numbers from, from+1 … to-1.
-func (d *desk) fill(k *kgo.Client, topic string, partition int32, from, to int) {
-	d.t.Helper()
-	var all []*kgo.Record
+// numbered are records with the numbers from, from+1 … to-1.
+func numbered(topic string, partition int32, from, to int) (all []*kgo.Record) {
 	for i := from; i < to; i++ {
 		all = append(all, &kgo.Record{
 			Topic: topic, Partition: partition, Key: []byte(fmt.Sprint("key-", i)), Value: []byte(fmt.Sprint("value-", i)),
 			Timestamp: filledFrom.Add(time.Duration(i) * time.Millisecond), Headers: []kgo.RecordHeader{{Key: "n", Value: []byte(fmt.Sprint(i))}},
 		})
 	}
-	require.NoError(d.t, k.ProduceSync(d.t.Context(), all...).FirstErr())
+	return all
+}
+
+// fill appends numbered records.
+func (d *desk) fill(k *kgo.Client, topic string, partition int32, from, to int) {
+	d.t.Helper()
+	require.NoError(d.t, k.ProduceSync(d.t.Context(), numbered(topic, partition, from, to)...).FirstErr())
 }
 
 // twoTopics are a topic on each cluster, of two partitions with the same records.
@@ -100,6 +105,47 @@ func TestVerifyTwoTopics(t *testing.T) {
 	require.Contains(t, line(t, out, "orders"), "identical")
 	d.ok(append(pairOf, "--partition", "0")...)
 	require.Contains(t, d.ok(append(pairOf, "--partition", "0", "--deep", "-o", "yaml")...), "result: identical")
+}
+
+// TestVerifyNamesFaults: each fault that a copy may have is named at the record that
+// has it, and nowhere else, for people and for programs.
+func TestVerifyNamesFaults(t *testing.T) {
+	const n, at = 200, 77
+	faults := []struct {
+		kind  verify.Kind
+		says  string
+		plant func(all []*kgo.Record) []*kgo.Record
+	}{
+		{verify.Loss, "source 77 is missing on the target", func(all []*kgo.Record) []*kgo.Record { return slices.Delete(all, at, at+1) }},
+		{verify.Duplicate, "target 78 repeats target 77", func(all []*kgo.Record) []*kgo.Record {
+			again := *all[at]
+			return slices.Insert(all, at+1, &again)
+		}},
+		{verify.Reorder, "source 77 stands out of order, at target 80", func(all []*kgo.Record) []*kgo.Record {
+			r := all[at]
+			return slices.Insert(slices.Delete(all, at, at+1), at+3, r)
+		}},
+		{verify.Corrupted, "source 77 and target 77 differ in value", func(all []*kgo.Record) []*kgo.Record { all[at].Value[0] ^= 1; return all }},
+		{verify.Headers, "source 77 and target 77 differ in headers", func(all []*kgo.Record) []*kgo.Record { all[at].Headers[0].Key = "m"; return all }},
+		{verify.Timestamp, "source 77 and target 77 differ in timestamp", func(all []*kgo.Record) []*kgo.Record {
+			all[at].Timestamp = all[at].Timestamp.Add(time.Second)
+			return all
+		}},
+	}
+	d := newDesk(t, embedded.Topic{Name: "orders", Partitions: int32(len(faults))})
+	require.NoError(t, d.pair.Target.CreateTopic(embedded.Topic{Name: "orders", Partitions: int32(len(faults))}))
+	old, next := d.producer(d.pair.Source), d.producer(d.pair.Target)
+	for p, f := range faults {
+		d.fill(old, "orders", int32(p), 0, n)
+		require.NoError(t, next.ProduceSync(t.Context(), f.plant(numbered("orders", int32(p), 0, n))...).FirstErr())
+	}
+	args := []string{"verify", "--source", "old", "--source-topic", "orders", "--target", "new"}
+	r := d.verified(exitFailed, args...)
+	out, _ := d.portage(args...)
+	for p, f := range faults {
+		require.Equal(t, map[verify.Kind]int64{f.kind: 1}, r.Topics[0].Partitions[p].Kinds)
+		require.Contains(t, out, fmt.Sprintf(`orders/%d: %s: %s (key "key-77")`+"\n", p, f.kind, f.says))
+	}
 }
 
 // TestVerifyNames: the names in the report are a promise to programs.
