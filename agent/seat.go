@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/portage-kafka/portage/agent/internal/consume"
+	"github.com/portage-kafka/portage/cluster"
 	"github.com/portage-kafka/portage/cluster/group"
 )
 
@@ -45,19 +46,14 @@ func (t *seat) run() {
 		return
 	}
 	t.cfg.Inventory = t.inventory(group.Counts(c))
-	m, err := group.Join(c, t.cfg)
-	if err != nil { // the configuration was validated
-		t.cfg.Log.Error().Err(err).Msg("join")
+	m, err := t.join(c)
+	if m == nil {
+		if err != nil { // the configuration was validated
+			t.cfg.Log.Error().Err(err).Msg("join")
+		}
 		return
 	}
 	defer m.Close()
-	t.mu.Lock()
-	t.member.Store(m)
-	for _, in := range t.early {
-		m.Do(in)
-	}
-	t.early = nil
-	t.mu.Unlock()
 	t.work.Go(func() { t.count(m, group.Counts(c)) })
 	for {
 		select {
@@ -73,6 +69,25 @@ func (t *seat) run() {
 			return
 		}
 	}
+}
+
+// join seats the member and tells it what came early; it is nil if it was told to leave meanwhile.
+func (t *seat) join(c *cluster.Client) (*group.Member, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return nil, nil
+	}
+	m, err := group.Join(c, t.cfg)
+	if err != nil {
+		return nil, err
+	}
+	t.member.Store(m)
+	for _, in := range t.early {
+		m.Do(in)
+	}
+	t.early = nil
+	return m, nil
 }
 
 // tell hands the member an input. One that was never seated has left as soon as it is told to.
