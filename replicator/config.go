@@ -220,7 +220,7 @@ const alignAtOnce = 100_000
 // limits are those of a core.
 func (c *Config) limits() limits {
 	return limits{
-		owner: c.Name, window: 1, buffer: c.PartitionBuffer, mergeBelow: c.MergeBelow, mergeUpTo: c.MergeUpTo,
+		owner: c.Name, buffer: c.PartitionBuffer, mergeBelow: c.MergeBelow, mergeUpTo: c.MergeUpTo,
 		alignAtOnce: alignAtOnce, blockRuns: c.BlockRuns, publishEvery: c.PublishEvery,
 	}
 }

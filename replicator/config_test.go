@@ -26,7 +26,7 @@ func TestConfigHasDefaults(t *testing.T) {
 	require.Len(t, c.Nonce(), 16)
 	require.NotEqual(t, c.Nonce(), c.Nonce())
 	l := c.limits()
-	require.Equal(t, limits{owner: "w", window: 1, buffer: 4 << 20, mergeBelow: 4 << 10, mergeUpTo: 64 << 10, alignAtOnce: alignAtOnce, blockRuns: 1000, publishEvery: 100 * time.Millisecond}, l)
+	require.Equal(t, limits{owner: "w", buffer: 4 << 20, mergeBelow: 4 << 10, mergeUpTo: 64 << 10, alignAtOnce: alignAtOnce, blockRuns: 1000, publishEvery: 100 * time.Millisecond}, l)
 }
 
 func TestConfigIsRefusedByName(t *testing.T) {

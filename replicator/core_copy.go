@@ -125,7 +125,7 @@ func (c *core) send(now, lease time.Duration) (*item, bool) {
 	}
 	it.resent = it.sent
 	it.flying, it.sent = true, true
-	q.flying++
+	q.flying = true
 	return it, true
 }
 
@@ -133,19 +133,11 @@ func (c *core) send(now, lease time.Duration) (*item, bool) {
 func (c *core) sendable() bool { return c.open() && len(c.queue.items) > 0 }
 
 // open says that nothing is in the way of the next batch: the owner's first block
-// is published, and there is no doubt about either side.
+// is published, there is no doubt about either side, and no other batch is on its
+// way. A broker that does not know the producer takes any sequence number: a second
+// batch could land although the first was refused.
 func (c *core) open() bool {
-	return c.phase == copying && c.ledger.published && c.queue.doubt == "" && c.queue.flying < c.room()
-}
-
-// room is how many batches may be on their way. The first one of an epoch goes
-// alone: a broker that does not know the producer takes any sequence number, so
-// a second batch could land although the first was refused.
-func (c *core) room() int {
-	if c.ledger.sequence == 0 {
-		return 1
-	}
-	return c.window
+	return c.phase == copying && c.ledger.published && c.queue.doubt == "" && !c.queue.flying
 }
 
 // encode makes the bytes of the first raw item, or of several small ones.

@@ -41,7 +41,7 @@ func (it *item) end() int64 {
 type queue struct {
 	items    []*item
 	made     int   // items with bytes
-	flying   int   // items without an answer
+	flying   bool  // one is without an answer
 	position int64 // where to fetch next
 	weight   int
 	sequence int32

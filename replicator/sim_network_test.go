@@ -131,11 +131,8 @@ func (w *world) handle(f *flight) {
 		w.late = w.late || forgot
 	case f.answer.code == 47:
 		w.reached(zombieFenced)
-	case f.answer.code == 45:
-		w.reached(sequenceGap)
-		if w.calm && !f.ghost && w.limits.window == 1 {
-			w.fail("owner %d sends sequence %d, undisturbed, and the broker expects another", o.number, f.bytes.Producer().Sequence)
-		}
+	case f.answer.code == 45 && w.calm && !f.ghost:
+		w.fail("owner %d sends sequence %d, undisturbed, and the broker expects another", o.number, f.bytes.Producer().Sequence)
 	case f.answer.code == 10:
 		w.reached(batchSplit)
 	case w.target.dedups > dedups:
@@ -211,12 +208,9 @@ func (w *world) breakConnection(o *owner) {
 		if f.owner != o || f.ghost {
 			continue
 		}
-		if f.stage == held && w.limits.window == 1 { // it goes over the next connection
+		if f.stage == held { // it goes over the next connection
 			f.connection = o.connection
 			continue
-		}
-		if f.stage == held { // several go over one connection, or their order is lost
-			w.remove(f)
 		}
 		f.ghost = true
 		o.answered(f, answer{err: errConnection})

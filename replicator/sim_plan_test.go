@@ -39,7 +39,6 @@ const (
 	timedOut
 	refusedForNow
 	dedupRetry
-	sequenceGap
 	sequenceWrapped
 	epochsUsedUp
 	batchSplit
@@ -88,7 +87,7 @@ var reachNames = [reaches]string{
 	"two owners at once", "a claim is void", "a late zombie's batch lands", "a zombie is fenced", "a late zombie's map lands",
 	"stopped between lease and send, noticed", "stopped between lease and send, sent late", "graceful handover",
 	"connection lost before an append", "acknowledgement lost", "a batch lands after its connection is gone", "error 7", "error 3, 6, 19 or 20",
-	"a retry is deduplicated", "error 45", "sequences wrap", "producer epochs used up", "the target asks for smaller batches",
+	"a retry is deduplicated", "sequences wrap", "producer epochs used up", "the target asks for smaller batches",
 	"replication lags", "the high watermark is awaited", "the target's broker restarts", "old producers are forgotten",
 	"target election", "unclean target election", "target recreated", "the target's log start moves",
 	"source election", "unclean source election", "source recreated", "the source's log start moves", "retention overtakes the copy",
@@ -158,10 +157,7 @@ func (w *world) drawPlan() {
 		p.segmentMS = birthStep * int64(2+w.n(6))
 	}
 	p.fetchSize, p.readSize = 60+w.n(900), 60+w.n(900)
-	p.limits = limits{window: 1, buffer: 200 + w.n(3000), mergeBelow: 1, mergeUpTo: 1, alignAtOnce: 30 + w.n(20), blockRuns: 1 + w.n(6), publishEvery: ms(w.n(30))}
-	if w.one(4) {
-		p.limits.window = 2 + w.n(3)
-	}
+	p.limits = limits{buffer: 200 + w.n(3000), mergeBelow: 1, mergeUpTo: 1, alignAtOnce: 30 + w.n(20), blockRuns: 1 + w.n(6), publishEvery: ms(w.n(30))}
 	if p.merges {
 		p.limits.mergeBelow = 80 + w.n(150)
 		p.limits.mergeUpTo = p.limits.mergeBelow + w.n(400)
