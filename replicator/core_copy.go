@@ -95,7 +95,7 @@ func (c *core) outOfRange(from, start, end int64) {
 	}
 	switch {
 	case from < start && c.untouched():
-		c.skip(start) // retention removed what was never looked at: copying starts a little later
+		c.beginAt(start) // retention removed what was never looked at: copying starts a little later
 	case from < start:
 		c.haltAfter(CodeOutOfRange, from, start, "the source's retention has removed offsets %d to %d before they were copied", from, start-1)
 	case from > end:
@@ -106,6 +106,17 @@ func (c *core) outOfRange(from, start, end int64) {
 // untouched says that nothing was ever copied.
 func (c *core) untouched() bool {
 	return len(c.queue.items) == 0 && len(c.claims.blocks) == 0 && c.ledger.number == 0 && c.ledger.current.Len() == 0
+}
+
+// beginAt lets the map begin later. That is published before anything is sent: a
+// former owner who has copied something after all contradicts it.
+func (c *core) beginAt(source int64) {
+	_, target := c.ledger.end()
+	if err := c.ledger.rebegin(source, target); err != nil {
+		c.haltHere(CodeFailed, "begin at source offset %d: %v", source, err)
+		return
+	}
+	c.phase, c.queue.position = recording, source
 }
 
 // send returns the next batch to send, if one may be sent at this time: only

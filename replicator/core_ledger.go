@@ -39,6 +39,17 @@ func (l *ledger) begin(source, target int64) error {
 	return nil
 }
 
+// rebegin lets an empty map begin somewhere else.
+func (l *ledger) rebegin(source, target int64) error {
+	m, err := offsetmap.New(source, target)
+	if err != nil {
+		return err
+	}
+	l.current = m
+	l.changes++
+	return nil
+}
+
 // add records that a batch stands at a target offset: its records' source
 // offsets, and the source offset from which reading goes on.
 func (l *ledger) add(runs []stretch, target, next int64) error {

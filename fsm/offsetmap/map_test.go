@@ -12,7 +12,11 @@ import (
 // mapOf builds a map that begins at (begin, 0), from runs with the gaps between them skipped.
 func mapOf(t *testing.T, begin, watermark int64, runs ...Run) Map {
 	t.Helper()
-	m, err := New(begin, 0)
+	var target int64
+	if len(runs) > 0 {
+		target = runs[0].Target
+	}
+	m, err := New(begin, target)
 	require.NoError(t, err)
 	for _, r := range runs {
 		require.NoError(t, m.add(r))

@@ -81,7 +81,7 @@ func (m *Map) joinAll(blocks []Block) (apart []Block, hole error) {
 
 // Join extends m by another map of the same partition that begins inside m or at its watermark, or the other way
 // round: a block that was lost and made anew comes late. Where both know the offsets, an image that only one of them
-// names counts, and the images of all must rise with their origins. The error is a [JoinError] and leaves m unchanged.
+// names counts, and the images of all must rise with their origins. So must those of maps that do not touch. The error is a [JoinError] and leaves m unchanged.
 func (m *Map) Join(o *Map) error {
 	if o.begin.Source < m.begin.Source {
 		longer := o.Clone()
@@ -92,6 +92,9 @@ func (m *Map) Join(o *Map) error {
 		return err
 	}
 	if o.begin.Source > m.end.Source {
+		if end := m.lastEnd(); o.begin.Target < end { // it knows nothing of what stands there
+			return &JoinError{Cause: ErrConflict, At: o.begin.Source, Want: end, Got: o.begin.Target}
+		}
 		return &JoinError{Cause: ErrHole, At: m.end.Source, Want: m.end.Source, Got: o.begin.Source}
 	}
 	both := min(m.end.Source, o.end.Source)

@@ -57,6 +57,15 @@ func TestMergeKnowsLateBegins(t *testing.T) {
 	require.ErrorIs(t, err, ErrHole, "nobody tells what is between them")
 }
 
+// TestMergeKnowsABlindOwner: a block above a hole that begins below what the map has on the target is of an owner that
+// did not know of it.
+func TestMergeKnowsABlindOwner(t *testing.T) {
+	blind, err := New(20, 0)
+	require.NoError(t, err)
+	_, err = Merge([]Block{{Map: mapOf(t, 0, 10, Run{0, 0, 10})}, {OwnerEpoch: 1, Map: blind}})
+	require.ErrorIs(t, err, ErrConflict)
+}
+
 func TestMergeStopsAtAHole(t *testing.T) {
 	blocks := []Block{
 		{Number: 0, Map: mapOf(t, 0, 10, Run{0, 0, 10})},
