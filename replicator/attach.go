@@ -158,34 +158,33 @@ func (p *partition) lookAround(ctx context.Context) error {
 }
 
 // identify compares the topics with the order and stops the partition if one of
-// them is another. It also returns what leaderEpochs says of the source.
-func (p *partition) identify(ctx context.Context, source, target *link, order events.CopyOrder) (epochs int32, wrong bool, err error) {
+// them is another. Of the bounds it returns the leaders' epochs.
+func (p *partition) identify(ctx context.Context, source, target *link, order events.CopyOrder) (b bounds, wrong bool, err error) {
 	for _, x := range []struct {
-		of    func(error) error
-		link  *link
-		topic string
-		id    string
+		of     func(error) error
+		link   *link
+		topic  string
+		id     string
+		epochs *int32
 	}{
-		{onSource, source, order.Topic, order.TopicID},
-		{onTarget, target, order.TargetTopic, order.TargetTopicID},
+		{onSource, source, order.Topic, order.TopicID, &b.sourceEpochs},
+		{onTarget, target, order.TargetTopic, order.TargetTopicID, &b.targetEpochs},
 	} {
 		topics, err := x.link.Topics(ctx, x.topic)
 		if err != nil {
-			return 0, false, x.of(err)
+			return b, false, x.of(err)
 		}
 		t, found := topics[x.topic]
 		if reason := p.mismatch(x.link, x.topic, x.id, t, found); reason != "" {
 			p.stopAs(CodeRecreated, reason)
-			return 0, true, nil
+			return b, true, nil
 		}
 		if !found {
-			return 0, false, x.of(fmt.Errorf("topic %s: %w", x.topic, cluster.ErrUnknownTopic))
+			return b, false, x.of(fmt.Errorf("topic %s: %w", x.topic, cluster.ErrUnknownTopic))
 		}
-		if x.link == source && x.topic == order.Topic {
-			epochs = leaderEpochs(t, p.key.Partition)
-		}
+		*x.epochs = leaderEpochs(t, p.key.Partition)
 	}
-	return epochs, false, nil
+	return b, false, nil
 }
 
 // stopAs halts the core at its watermark.

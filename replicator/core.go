@@ -50,9 +50,6 @@ func (p phase) String() string {
 type limits struct {
 	// owner is written into claims.
 	owner string
-	// window is how many batches may be on their way at once. More than one
-	// needs a single connection that keeps their order.
-	window int
 	// buffer is how many fetched bytes may wait; one fetch may go over it.
 	buffer int
 	// Batches of at most mergeBelow bytes are merged into batches of about
@@ -100,6 +97,9 @@ type core struct {
 
 	// maxBytes is the target's max.message.bytes.
 	maxBytes int
+	// targetEpochs is one above the epoch of the leader that the target was last
+	// read from, 0 if that is not known.
+	targetEpochs int32
 	// highWatermark, lastStable are the source's, as last fetched; -1: never.
 	highWatermark, lastStable int64
 	// records and bytes were copied since the core exists.
@@ -175,7 +175,7 @@ func (c *core) askHalted() ask {
 	switch {
 	case c.ledger.dirty() && !c.withheld():
 		return ask{kind: askPublish}
-	case c.queue.flying == 0 && !c.stop.reported:
+	case !c.queue.flying && !c.stop.reported:
 		return ask{kind: askReport}
 	}
 	return ask{kind: askNothing}
@@ -235,4 +235,4 @@ func (c *core) published(p publication, now time.Duration) {
 func (c *core) watermark() int64 { return c.ledger.counts }
 
 // idle says that nothing is on its way to the target.
-func (c *core) idle() bool { return c.queue.flying == 0 }
+func (c *core) idle() bool { return !c.queue.flying }

@@ -55,7 +55,7 @@ func (c *core) answered(it *item, a answer) {
 		return
 	}
 	it.flying = false
-	c.queue.flying--
+	c.queue.flying = false
 	if a.err != nil {
 		c.doubt("no answer: %v", a.err)
 	} else {
@@ -104,7 +104,7 @@ func (c *core) settle() {
 		}
 		c.book(q.items[0].base)
 	}
-	if c.phase == copying && q.doubt != "" && q.flying == 0 {
+	if c.phase == copying && q.doubt != "" && !q.flying {
 		c.phase = rechecking
 		c.beginResolve()
 	}
@@ -112,11 +112,15 @@ func (c *core) settle() {
 }
 
 // plausible says whether an acknowledged base offset is the expected one. With
-// other writers about it may lie higher; but what lies between is looked at
-// after the first batch of an epoch, for a former owner may have written last,
-// and after one that was sent twice, for the first copy may have come late.
+// other writers about it may lie higher; but the target is looked at after the
+// first batch of an epoch, for a former owner may have written last, or an election
+// have made room for the others, and after one that was sent twice, for the first
+// copy may have come late.
 func (c *core) plausible(it *item) bool {
-	return it.base == c.ledger.expected || (c.shared && it.base > c.ledger.expected && c.ledger.sequence != 0 && !it.resent)
+	if !c.shared {
+		return it.base == c.ledger.expected
+	}
+	return c.ledger.sequence != 0 && (it.base == c.ledger.expected || it.base > c.ledger.expected && !it.resent)
 }
 
 // book enters the first item into the map.
@@ -137,10 +141,6 @@ func (c *core) book(base int64) {
 // split replaces a batch that is too large for the target by two halves: the
 // sequence was not consumed, so they carry the same range.
 func (c *core) split(it *item) {
-	if c.queue.items[0] != it { // only with more than one batch on its way
-		c.doubt("the target refuses a batch as too large")
-		return
-	}
 	records, err := it.bytes.Records()
 	if err == nil && len(records) == 1 {
 		err = &batch.TooLargeError{Offset: it.runs[0].source, Size: len(it.bytes), Limit: len(it.bytes) - 1}
@@ -177,10 +177,6 @@ func (c *core) instead(it *item, parts []*item) {
 // refuses records and not the batch: those before it are copied, and the stop
 // names it alone. As in split, the sequence was not consumed.
 func (c *core) refusedBy(it *item, a answer) {
-	if c.queue.items[0] != it { // only with more than one batch on its way
-		c.doubt("the target refuses a batch (error %d %s)", a.code, a.message)
-		return
-	}
 	records, err := it.bytes.Records()
 	if err != nil || len(records) == 1 || remedy(a.code) == "" {
 		at := it.runs[0].source

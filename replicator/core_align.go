@@ -11,8 +11,10 @@ import (
 type entry struct {
 	at     int64
 	digest batch.Digest
-	owner  int32 // epoch of the one that wrote it, see lineage.ownerEpoch
-	writer int64 // its producer id
+	key    batch.Digest // of a record that has its key and nothing else
+	null   bool         // its value is null: the key is deleted
+	owner  int32        // epoch of the one that wrote it, see lineage.ownerEpoch
+	writer int64        // its producer id
 }
 
 // aligner finds the origins of entries by reading the source along. Both sides
@@ -32,10 +34,11 @@ type aligner struct {
 	missing int64                     // offsets since the last match that nothing accounts for
 	left    int                       // entries that a former round has left
 	// strict says that what has no origin may be something else than the image of
-	// a record that is gone: of one that an election of the source has removed, or
-	// a second copy of one that has its image already and can be read no more, or
-	// somebody else's, if nobody has owned the partition before.
+	// a record that is gone: a second copy of one that has its image already and
+	// can be read no more, or somebody else's, if nobody has owned the partition
+	// before.
 	strict bool
+	proof
 	// beside says that an owner has written entries that copied what has its image
 	// of another one.
 	beside bool
@@ -51,7 +54,7 @@ func (a *aligner) match(d batch.Digest) (at int64, found, over bool) {
 			}
 			a.seen[d] = struct{}{}
 			a.done++
-			a.missing = 0
+			a.missing, a.expired = 0, 0
 			return e.at, true, false
 		}
 		if int64(i) >= a.missing || a.copied(e) {
@@ -70,6 +73,7 @@ func (a *aligner) apart(to int) bool {
 			return false
 		}
 		a.seen[e.digest] = struct{}{}
+		a.orphaned(e)
 	}
 	return true
 }
@@ -130,20 +134,21 @@ func (c *core) beginAlign() {
 }
 
 // aligned ends the alignment of the entries in hand. Those that are left may
-// find their origins once more of the target was read.
+// find their origins once more of the target was read; if there is no more, they
+// have none.
 func (c *core) aligned() {
 	r := &c.resolve
-	if r.target >= r.targetEnd {
-		if !r.align.apart(len(r.align.entries)) {
-			c.unlike("a record that stands there twice")
-			return
-		}
-		c.resolved()
+	if r.target < r.targetEnd {
+		r.align.entries = slices.Clone(r.align.entries[r.align.done:])
+		r.align.done, r.align.left = 0, len(r.align.entries)
+		r.state, r.from = askTarget, r.target
 		return
 	}
-	r.align.entries = slices.Clone(r.align.entries[r.align.done:])
-	r.align.done, r.align.left = 0, len(r.align.entries)
-	r.state, r.from = askTarget, r.target
+	if !r.align.apart(len(r.align.entries)) {
+		c.unlike("a record that stands there twice")
+		return
+	}
+	c.lookBeyond()
 }
 
 // publishedBy is the watermark that an owner had published last, or otherwise
@@ -170,6 +175,9 @@ func (c *core) sourceRead(p page) {
 			return
 		}
 		c.alignBatch(s)
+		if a := &c.resolve.align; a.beyond && a.settled() {
+			c.resolved()
+		}
 		if c.phase != resolving || r.state != askSource {
 			return
 		}
@@ -183,7 +191,7 @@ func (c *core) sourceRead(p page) {
 // unalignable takes the news that the source, which ends at an offset, does not
 // have what was asked for: its log start has moved, or it has lost data.
 func (c *core) unalignable(from, end int64) {
-	if from > end {
+	if from > end && !c.resolve.align.beyond {
 		c.endsBelow(end)
 		return
 	}
@@ -194,6 +202,7 @@ func (c *core) unalignable(from, end int64) {
 func (c *core) alignBatch(s step) {
 	a := &c.resolve.align
 	a.below(s)
+	a.expire(c.resolve.sourceStart)
 	a.pass(s.from, false)
 	if c.pastLoss(s.from) >= s.next {
 		a.pass(s.next, true)
@@ -204,12 +213,12 @@ func (c *core) alignBatch(s step) {
 		a.pass(s.next, s.b.Count() > 0) // markers and aborted data are accounted for, emptied batches are not
 		return
 	case batch.Refuse:
-		c.halt(CodeRefusedBatch, s.from, s.next, "source offset %d: %s", s.from, s.reason)
+		c.unreadable(s, fmt.Errorf("offset %d: %s", s.from, s.reason))
 		return
 	}
 	records, err := s.b.Records()
 	if err != nil {
-		c.halt(CodeRefusedBatch, s.from, s.next, "source: %v", err)
+		c.unreadable(s, err)
 		return
 	}
 	for _, rec := range records {
@@ -229,12 +238,27 @@ func (c *core) alignBatch(s step) {
 	a.pass(s.next, false)
 }
 
+// unreadable stops at a source batch whose records cannot be had. Where the
+// source is read for proofs only, it ends there.
+func (c *core) unreadable(s step, err error) {
+	if c.resolve.align.beyond {
+		c.proven()
+		return
+	}
+	c.halt(CodeRefusedBatch, s.from, s.next, "source: %v", err)
+}
+
 // alignRecord compares one source record and says whether to go on.
 func (c *core) alignRecord(rec batch.Record) bool {
-	a := &c.resolve.align
-	at, found, over := a.match(c.digests.Record(rec))
+	a, digest := &c.resolve.align, c.digests.Record(rec)
+	if a.beyond {
+		c.supersede(rec)
+		return true
+	}
+	at, found, over := a.match(digest)
 	switch {
 	case found:
+		c.supersede(rec)
 		if err := c.ledger.add([]stretch{{rec.Offset, 1}}, at, rec.Offset+1); err != nil {
 			c.haltHere(CodeDiverged, "align the target with the source: %v; copy the topic anew", err)
 			return false
@@ -245,10 +269,11 @@ func (c *core) alignRecord(rec batch.Record) bool {
 			return true
 		}
 		c.aligned()
-		return false
+		return a.beyond
 	case over:
 		c.aligned()
-		return false
+		c.supersede(rec)
+		return a.beyond
 	}
 	c.unlike("a record that source offset %d should be the origin of, but they differ", rec.Offset)
 	return false
@@ -257,7 +282,11 @@ func (c *core) alignRecord(rec batch.Record) bool {
 // unlike stops at the next entry: it is no image of a source record. Before the
 // first owner's own batches it can only be somebody else's.
 func (c *core) unlike(format string, args ...any) {
-	code, e := CodeDiverged, c.resolve.align.entries[c.resolve.align.done]
+	c.unlikeAt(c.resolve.align.entries[c.resolve.align.done], format, args...)
+}
+
+func (c *core) unlikeAt(e entry, format string, args ...any) {
+	code := CodeDiverged
 	if c.claims.first() {
 		code = CodeForeignWriter
 	}
@@ -267,11 +296,18 @@ func (c *core) unlike(format string, args ...any) {
 // exhausted ends the alignment at the end of the source.
 func (c *core) exhausted(p page) {
 	a := &c.resolve.align
+	if a.beyond {
+		c.proven()
+		return
+	}
 	a.strict = a.strict || a.beside && a.read < a.images
+	a.expire(c.resolve.sourceStart)
 	a.pass(p.stable, false)
 	if !a.orphans() {
 		c.unlike("the first of %d records that the source, read to %d, does not have, or has once", len(a.entries)-a.done, p.stable)
 		return
 	}
-	c.aligned()
+	if c.aligned(); a.beyond {
+		c.proven()
+	}
 }

@@ -103,8 +103,11 @@ func (c *core) readTo() int64 {
 		return max(c.queue.position, c.resume)
 	}
 	at, _ := c.ledger.end()
-	if c.resolve.state == askSource {
-		at = max(at, c.resolve.from)
+	switch r := &c.resolve; {
+	case r.align.beyond:
+		at = max(at, r.align.until)
+	case r.state == askSource:
+		at = max(at, r.from)
 	}
 	return at
 }
@@ -116,7 +119,14 @@ func (c *core) epochEnded(epoch int32, end int64) {
 	if change == nil || change.from != epoch {
 		return
 	}
-	c.pastEpoch, c.resolve.align.strict, c.resolve.align.missing = nil, true, 0
+	c.pastEpoch = nil
+	if c.phase == resolving {
+		c.resolve.align.sawElection(end)
+		if c.resolve.align.beyond && end >= 0 && end < c.resolve.from { // what was read for proofs may be gone
+			c.again()
+			return
+		}
+	}
 	switch read := c.readTo(); {
 	case end >= 0 && end < c.held:
 		c.halt(CodeDiverged, end, c.held, "the source's leader epoch %d ended at %d, but records up to %d were read from it: an unclean leader election has removed them; copy the topic anew",

@@ -2,6 +2,18 @@ package replicator
 
 import "github.com/portage-kafka/portage/cluster/batch"
 
+// targetLed takes how many leader epochs the target has had, and says whether that
+// begins a recheck: another leader may have lost what was acknowledged. Where
+// others write, the log may have grown as far again since.
+func (c *core) targetLed(epochs int32) bool {
+	if c.phase != copying || c.targetEpochs == 0 || epochs <= c.targetEpochs {
+		return false
+	}
+	c.doubt("the target has another leader")
+	c.settle()
+	return true
+}
+
 // judgeOwn looks, in a recheck, at a batch of our lineage above the map: it is
 // one of those that were sent, in their order, or something is wrong.
 func (c *core) judgeOwn(b batch.Batch) bool {

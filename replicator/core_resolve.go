@@ -2,6 +2,7 @@ package replicator
 
 import (
 	"errors"
+	"math"
 
 	"github.com/portage-kafka/portage/cluster/batch"
 	"github.com/portage-kafka/portage/events"
@@ -10,10 +11,11 @@ import (
 
 // bounds are the edges of both logs at the begin of a resolve.
 type bounds struct {
-	// sourceStart is the source's log start, sourceEpochs one above its leader's
-	// epoch, 0 if it does not say.
-	sourceStart  int64
-	sourceEpochs int32
+	// sourceStart is the source's log start.
+	sourceStart int64
+	// sourceEpochs, targetEpochs are one above the leaders' epochs, 0 if they do not
+	// say.
+	sourceEpochs, targetEpochs int32
 	// targetStart is the target's log start, targetEnd its log end, which its
 	// high watermark has reached: only then does "not there" mean absent, for a
 	// batch may be in the log above the high watermark.
@@ -45,7 +47,9 @@ type resolver struct {
 func (r *resolver) ask() ask { return ask{kind: r.state, from: r.from} }
 
 // beginResolve starts from the edges of both logs.
-func (c *core) beginResolve() { c.resolve = resolver{state: askBounds, gap: -1} }
+func (c *core) beginResolve() {
+	c.resolve = resolver{state: askBounds, gap: -1, align: aligner{proof: proof{intact: math.MaxInt64}}}
+}
 
 // again starts a resolve anew after an answer that made no sense any more (a
 // log start has moved).
@@ -59,7 +63,7 @@ func (c *core) again() {
 // bounded takes the edges of both logs.
 func (c *core) bounded(b bounds) {
 	r := &c.resolve
-	r.bounds, c.maxBytes = b, b.maxBytes
+	r.bounds, c.maxBytes, c.targetEpochs = b, b.maxBytes, b.targetEpochs
 	if c.phase == resolving && !c.continueMap() {
 		return
 	}
@@ -226,7 +230,7 @@ func (c *core) collect(b batch.Batch) bool {
 	owner := c.claims.ownerEpoch(b.Producer())
 	for _, rec := range records {
 		if rec.Offset >= c.resolve.from {
-			e := entry{at: rec.Offset, digest: c.digests.Record(rec), owner: owner, writer: b.Producer().ID}
+			e := entry{at: rec.Offset, digest: c.digests.Record(rec), key: c.keyOf(rec), null: rec.Value == nil, owner: owner, writer: b.Producer().ID}
 			c.resolve.align.entries = append(c.resolve.align.entries, e)
 		}
 	}

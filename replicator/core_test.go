@@ -24,7 +24,8 @@ type bench struct {
 	now     time.Duration
 	size    int // of a fetch
 	pid     int64
-	epochs  int32 // that the source names, 0 for none
+	// epochs and targetEpochs are those that the sides name, 0 for none.
+	epochs, targetEpochs int32
 }
 
 func newBench(t *testing.T, edit func(*limits)) *bench {
@@ -34,7 +35,7 @@ func newBench(t *testing.T, edit func(*limits)) *bench {
 }
 
 func benchLimits(owner string, edit func(*limits)) limits {
-	l := limits{owner: owner, window: 1, buffer: 1 << 20, mergeBelow: 1, mergeUpTo: 1 << 16, alignAtOnce: 7, blockRuns: 1000, publishEvery: 100}
+	l := limits{owner: owner, buffer: 1 << 20, mergeBelow: 1, mergeUpTo: 1 << 16, alignAtOnce: 7, blockRuns: 1000, publishEvery: 100}
 	if edit != nil {
 		edit(&l)
 	}
@@ -60,7 +61,7 @@ func (b *bench) answer() bool {
 		published, _ := b.offsets.claim(a.claim)
 		c.claimed(published)
 	case askBounds:
-		c.bounded(bounds{sourceStart: b.source.start, sourceEpochs: b.epochs, targetEnd: b.target.end, maxBytes: b.target.maxBytes})
+		c.bounded(bounds{sourceStart: b.source.start, sourceEpochs: b.epochs, targetEpochs: b.targetEpochs, targetEnd: b.target.end, maxBytes: b.target.maxBytes})
 	case askTarget:
 		c.targetRead(b.target.read(a.from, b.size))
 	case askSource:
@@ -607,25 +608,6 @@ func TestTooLarge(t *testing.T) {
 		b.exact()
 		require.Less(t, b.core.maxBytes, 1000, "the core has learned it")
 	})
-	t.Run("one of several on their way", func(t *testing.T) { // which one stands where is not known before the log was read
-		b := newBench(t, func(l *limits) { l.window = 2 })
-		for _, n := range []int64{1, 2, 10} {
-			b.source.dense(batch.None, n)
-		}
-		b.settle()
-		b.fetch()
-		first, _ := b.core.send(0, 1)
-		b.core.answered(first, b.target.produce(first.bytes))
-		b.target.maxBytes = 200
-		small, _ := b.core.send(0, 1)
-		large, _ := b.core.send(0, 1)
-		b.core.answered(large, answer{code: 10, message: "too large"})
-		require.NotEmpty(t, b.core.queue.doubt)
-		b.core.answered(small, b.target.produce(small.bytes))
-		require.Equal(t, rechecking, b.core.phase)
-		b.run()
-		b.exact()
-	})
 	t.Run("one record", func(t *testing.T) {
 		b := newBench(t, nil)
 		b.source.dense(batch.None, 3)
@@ -892,33 +874,21 @@ func TestSequencesWrap(t *testing.T) {
 	require.Less(t, b.core.queue.sequence, int32(100))
 }
 
-func TestWindow(t *testing.T) {
-	b := newBench(t, func(l *limits) { l.window = 3 })
-	for range 8 {
-		b.source.dense(batch.None, 2)
-	}
+func TestOneAtATime(t *testing.T) {
+	b := newBench(t, nil)
+	b.source.dense(batch.None, 2)
+	b.source.dense(batch.None, 2)
 	b.settle()
 	b.fetch()
 	first, ok := b.core.send(0, 1)
 	require.True(t, ok)
-	_, ok = b.core.send(0, 1)
-	require.False(t, ok, "the first batch of an epoch goes alone")
-	b.core.answered(first, b.target.produce(first.bytes))
-	var flying []*item
-	for range 3 {
-		it, ok := b.core.send(0, 1)
-		require.True(t, ok)
-		flying = append(flying, it)
-	}
+	require.False(t, b.core.idle())
 	_, ok = b.core.send(0, 1)
 	require.False(t, ok)
-	require.False(t, b.core.idle())
-	for _, it := range flying {
-		b.core.answered(it, b.target.produce(it.bytes))
-	}
+	b.core.answered(first, b.target.produce(first.bytes))
 	require.True(t, b.core.idle())
-	b.run()
-	b.exact()
+	_, ok = b.core.send(0, 1)
+	require.True(t, ok)
 }
 
 func TestOnlyInsideTheLease(t *testing.T) {

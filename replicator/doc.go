@@ -90,13 +90,15 @@
 //
 // # Non-obvious
 //
-// A producer id that a broker does not know may start at any sequence number:
-// so the first batch of an epoch travels alone. A batch of a former owner that
+// A producer id that a broker does not know may start at any sequence number, and
+// brokers forget producers of old records: so every batch of a partition travels
+// alone. A batch of a former owner that
 // lands after its successor has looked, and before the successor's first batch,
 // is the one case of a doubled record; the successor's first acknowledgement
 // shows it, and the partition stops as diverged. Source records that compaction
 // removes between copying and resolving leave images without an origin; they
-// are told from doubled ones by the digests of what was copied before. To the
-// first owner of a partition they are a foreign writer's. Of a record that is
+// are told from doubled ones by the digests of what was copied before. Each needs a
+// later source record of its key, too: it may be an election that has removed the
+// origin, and then only that makes it harmless. To the first owner of a partition they are a foreign writer's. Of a record that is
 // doubled and then compacted away on the source nobody can tell.
 package replicator

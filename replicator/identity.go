@@ -121,20 +121,24 @@ func (p *partition) compare(l *link, topic string, t cluster.Topic, found bool) 
 		p.stopAs(CodeRecreated, reason)
 		return
 	}
-	if isSource && found {
-		p.noteLeader(leaderEpochs(t, p.key.Partition))
+	if found {
+		p.noteLeader(isSource, leaderEpochs(t, p.key.Partition))
 	}
 	if isSource && found && p.key.Partition == 0 {
 		p.noteAdded(int32(len(t.Partitions)))
 	}
 }
 
-// noteLeader tells the core of the source's leader.
-func (p *partition) noteLeader(epochs int32) {
+// noteLeader tells the core of the source's leader, or of the target's.
+func (p *partition) noteLeader(isSource bool, epochs int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.core.led(epochs) {
-		p.poke()
+	note := p.core.targetLed
+	if isSource {
+		note = p.core.led
+	}
+	if note(epochs) {
+		p.follow()
 	}
 }
 

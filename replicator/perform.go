@@ -53,11 +53,10 @@ func (p *partition) doBounds(ctx context.Context, life int) error {
 	if err != nil {
 		return err
 	}
-	epochs, wrong, err := p.identify(ctx, source, target, order)
+	b, wrong, err := p.identify(ctx, source, target, order)
 	if err != nil || wrong {
 		return err
 	}
-	b := bounds{sourceEpochs: epochs}
 	if b.sourceStart, err = offsetOf(ctx, source, order.Topic, p.key.Partition, cluster.Earliest); err != nil {
 		return onSource(err)
 	}

@@ -33,18 +33,28 @@ func (l *partitionLog) clean() (removed int) {
 	return removed
 }
 
-// latestKeys is the offset of the last record of each key below a limit.
+// latestKeys is the offset of the last record of each key below a limit. What a
+// transaction has aborted does not count (Cleaner.buildOffsetMapForSegment).
 func (l *partitionLog) latestKeys(limit int64) map[string]int64 {
 	latest := map[string]int64{}
 	for _, b := range l.batches {
 		if b.BaseOffset() >= limit {
 			break
 		}
+		if b.Control() || l.aborted(b) {
+			continue
+		}
 		for _, r := range mustRecords(b) {
 			latest[string(r.Key)] = r.Offset
 		}
 	}
 	return latest
+}
+
+func (l *partitionLog) aborted(b batch.Batch) bool {
+	return b.Transactional() && slices.ContainsFunc(l.transactions, func(t transaction) bool {
+		return t.pid == b.Producer().ID && t.first <= b.BaseOffset() && b.BaseOffset() <= t.last
+	})
 }
 
 // cleaned is a batch without the records that are not the last of their keys.

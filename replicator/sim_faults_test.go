@@ -154,7 +154,11 @@ func (w *world) accident() {
 func (w *world) happen(what reach) {
 	switch what {
 	case targetUnclean:
-		w.targetLoses(w.boundary(w.target, w.target.start, w.target.high()))
+		end := w.boundary(w.target, w.target.start, w.target.high())
+		if n := len(w.target.batches); n > 0 && w.one(2) { // what its writer has sent last
+			end = w.target.batches[n-1].BaseOffset()
+		}
+		w.targetLoses(end)
 	case targetElection:
 		w.targetLoses(w.boundary(w.target, w.target.high(), w.target.end))
 	case sourceUnclean:

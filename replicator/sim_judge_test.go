@@ -1,6 +1,7 @@
 package replicator
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -291,6 +292,10 @@ func (w *world) compareTarget(m *offsetmap.Map, all []image, here map[int64]bool
 				return false, fmt.Errorf("target offset %d holds source offset %d, which is not committed", x.at, p.Offset)
 			}
 		} else if x.source, err = w.orphan(x, here, before, upTo); err != nil {
+			if w.outlived(x, before) {
+				exact = false
+				continue
+			}
 			return false, err
 		}
 		exact = exact && here[x.source]
@@ -312,6 +317,20 @@ func (w *world) orphan(x *image, here map[int64]bool, before, upTo int64) (int64
 		}
 	}
 	return 0, fmt.Errorf("target offset %d holds a record of birth %d, index %d that is not in the map: it stands there twice, or is not to be there", x.at, x.birth, x.index)
+}
+
+// outlived says that an image without an origin does no harm: an election has
+// removed its origin, and a later record has its key. (Where the source has gaps
+// it is compacted; where it has none, the core stops.)
+func (w *world) outlived(x *image, before int64) bool {
+	id := identity{x.birth, x.index}
+	if len(w.sourceCuts) == 0 || slices.ContainsFunc(w.archive, func(o origin) bool { return w.identityOf(o.birth, o.index) == id }) {
+		return false
+	}
+	key := w.births[x.birth].records[x.index].Key
+	return slices.ContainsFunc(w.archive, func(o origin) bool {
+		return o.offset > before && o.status == committed && bytes.Equal(w.births[o.birth].records[o.index].Key, key)
+	})
 }
 
 func (w *world) originAt(at int64) *origin {

@@ -219,6 +219,9 @@ func (o *owner) identify() bool {
 	if w.source.created == o.sourceID {
 		o.core.led(w.source.epoch + 1)
 	}
+	if w.target.created == o.targetID {
+		o.core.targetLed(w.target.epoch + 1)
+	}
 	reason := recreated("t", "source", hexID(o.sourceID), idOf(w.source.created))
 	if reason == "" {
 		reason = recreated("t", "target", hexID(o.targetID), idOf(w.target.created))
@@ -289,6 +292,9 @@ func (o *owner) publish() {
 		return
 	}
 	p := *o.pub
+	if p.claim != o.core.claims.mine.Nonce && o.core.phase < recording && !w.one(10) {
+		return // it takes its time, and the core has begun anew
+	}
 	o.pub = nil
 	if w.point(beforeMap, o) {
 		return
@@ -312,6 +318,19 @@ func (o *owner) publish() {
 		return
 	}
 	o.core.published(p, w.now)
+	o.checkPublished()
+}
+
+// checkPublished: where the core says that all is published, it is.
+func (o *owner) checkPublished() {
+	c, w := o.core, o.w
+	if c.phase != copying || c.ledger.dirty() || w.blocksLost {
+		return
+	}
+	want, k := c.ledger.block(), events.OffsetsKey{OwnerEpoch: c.claims.mine.OwnerEpoch, Number: c.ledger.number}
+	if got, there := w.offsets.blocks[k.String()]; !there || got.Watermark != want.Watermark || got.TargetEnd != want.TargetEnd {
+		w.fail("owner %d says that its map up to %d is published, but its last block there is %+v", o.number, want.Watermark, got)
+	}
 }
 
 // answer does what the core asks for.
@@ -427,7 +446,7 @@ func (o *owner) readBounds() {
 			o.bounding = nil
 			return
 		}
-		b.sourceStart, b.sourceEpochs = w.source.start, w.source.epoch+1
+		b.sourceStart, b.sourceEpochs, b.targetEpochs = w.source.start, w.source.epoch+1, w.target.epoch+1
 	case 1:
 		if b.maxBytes = w.target.maxBytes; w.one(3) {
 			b.maxBytes = 0

@@ -197,16 +197,13 @@ func (w *world) untrueLateness(_ *owner, s *stopping) string {
 // untrueContradiction: the sides contradict each other when a record is there
 // twice or one of them has lost some. Of twins nobody can say whether one is the
 // image of a record that compaction took, or a second copy of the other; after an
-// election, whether it was that which took a record; and after a late map,
-// whether what two owners have copied is the same.
+// election, whether it or retention took a record; and after a late map, whether
+// what two owners have copied is the same.
 func (w *world) untrueContradiction(*owner, *stopping) string {
 	lost := len(w.targetCuts) > 0 || len(w.sourceCuts) > 0 || w.target.created != w.targetID || w.source.created != w.sourceID
-	// Of several batches on their way an early one may be refused, and a broker that
-	// has forgotten the producer accepts a later one.
-	disordered := w.limits.window > 1 && w.forgot
-	gone := w.compacted || len(w.starts) > 1
+	expired := len(w.starts) > 1
 	trimmed := w.late && w.target.start > 0 // the first copy may be gone
-	if lost || trimmed || gone && (w.twins || w.source.epoch > 0 || w.lateMap) || w.doubled() || disordered {
+	if lost || trimmed || (w.compacted || expired) && (w.twins || w.lateMap) || expired && w.source.epoch > 0 || w.doubled() {
 		return ""
 	}
 	return "no record is on the target twice, and neither side has lost any"

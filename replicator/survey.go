@@ -90,8 +90,11 @@ func (f *surveyed) bounds(p *partition) (b bounds, ok bool) {
 	ok = ok1 && ok2 && ok3 && ok4 &&
 		p.mismatch(f.source.link, o.Topic, o.TopicID, f.source.have[o.Topic], true) == "" &&
 		p.mismatch(f.target.link, o.TargetTopic, o.TargetTopicID, f.target.have[o.TargetTopic], true) == ""
-	epochs := leaderEpochs(f.source.have[o.Topic], p.key.Partition)
-	return bounds{sourceStart: start, sourceEpochs: epochs, targetStart: begin, targetEnd: end, maxBytes: limit}, ok
+	return bounds{
+		sourceStart: start, sourceEpochs: leaderEpochs(f.source.have[o.Topic], p.key.Partition),
+		targetStart: begin, targetEpochs: leaderEpochs(f.target.have[o.TargetTopic], p.key.Partition),
+		targetEnd: end, maxBytes: limit,
+	}, ok
 }
 
 // spot is a partition of a cluster.
