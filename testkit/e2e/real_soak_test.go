@@ -90,12 +90,9 @@ const (
 func (s *soak) create() {
 	s.t.Helper()
 	configs := map[string]map[string]string{
-		kindOld: {"retention.ms": "-1"},
-		// The cleaner leaves alone what may be in the hands of a worker: after an election of the source its successor
-		// cannot tell a record that was compacted from one that the election removed, and stops.
-		kindCompacted: {"cleanup.policy": "compact", "segment.ms": "2000", "min.cleanable.dirty.ratio": "0.01",
-			"min.compaction.lag.ms": "60000", "max.compaction.lag.ms": "60000"},
-		kindStamped: {"message.timestamp.type": "LogAppendTime"},
+		kindOld:       {"retention.ms": "-1"},
+		kindCompacted: {"cleanup.policy": "compact", "segment.ms": "2000", "min.cleanable.dirty.ratio": "0.01", "max.compaction.lag.ms": "2000"},
+		kindStamped:   {"message.timestamp.type": "LogAppendTime"},
 	}
 	all := []string{kindPlain, kindTiny, kindOld, kindTransactions, kindCompacted, kindStamped}
 	admin := s.admin(source)
