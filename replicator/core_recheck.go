@@ -4,12 +4,15 @@ import "github.com/portage-kafka/portage/cluster/batch"
 
 // targetLed takes how many leader epochs the target has had, and says whether that
 // begins a recheck: another leader may have lost what was acknowledged. Where
-// others write, the log may have grown as far again since.
+// others write, the log may have grown as far again since. It is no failure, and
+// does not count as an attempt.
 func (c *core) targetLed(epochs int32) bool {
 	if c.phase != copying || c.targetEpochs == 0 || epochs <= c.targetEpochs {
 		return false
 	}
-	c.doubt("the target has another leader")
+	if c.queue.doubt == "" {
+		c.queue.doubt = "the target has another leader"
+	}
 	c.settle()
 	return true
 }

@@ -25,6 +25,7 @@ func TestTargetLed(t *testing.T) {
 	require.False(t, b.core.targetLed(0), "nobody says")
 	require.True(t, b.core.targetLed(5))
 	require.Equal(t, rechecking, b.core.phase)
+	require.Zero(t, b.core.attempt, "nothing has failed")
 	b.run()
 	b.exact()
 	require.False(t, b.core.targetLed(5), "it was looked at")
