@@ -9,6 +9,9 @@ const (
 	farAway = 10 * time.Millisecond
 	// farRate is what a partition should reach, in bytes per second.
 	farRate = 20 << 20
+	// carried is what the way and the broker are taken to carry, in bytes per second:
+	// what a large request takes longer than an empty one is no distance.
+	carried = 50 << 20
 	// farLimit is about what topics take by default (max.message.bytes 1 MiB).
 	farLimit = 960 << 10
 	// distancePeriod is for how long a short round trip counts, at least.
@@ -22,8 +25,9 @@ type distance struct {
 	present, later time.Duration // the shortest of this period and of the one before; 0: none
 }
 
-// observe takes a round trip that ended at a time.
-func (d *distance) observe(at, took time.Duration) {
+// observe takes the round trip of so many bytes that ended at a time.
+func (d *distance) observe(at, took time.Duration, bytes int) {
+	took -= time.Duration(bytes) * time.Second / carried
 	if at-d.began > distancePeriod {
 		d.began, d.later, d.present = at, d.present, 0
 	}

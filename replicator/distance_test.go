@@ -27,9 +27,18 @@ func TestDistance(t *testing.T) {
 		{3*distancePeriod + 4*ms, 70 * ms, 60 * ms},
 		{3*distancePeriod + 5*ms, 2 * ms, 2 * ms},
 	} {
-		d.observe(step.at, step.took)
+		d.observe(step.at, step.took, 0)
 		require.Equal(t, step.want, d.trip(), "%+v", step)
 	}
+}
+
+// TestLargeRequestsAreNotFar: a request of many bytes takes its time next door, too.
+func TestLargeRequestsAreNotFar(t *testing.T) {
+	var d distance
+	d.observe(1, 60*time.Millisecond, 1<<20)
+	require.Equal(t, 40*time.Millisecond, d.trip())
+	d.observe(2, 60*time.Millisecond, 10<<20)
+	require.EqualValues(t, 1, d.trip(), "but there was one")
 }
 
 // TestMergingOverADistance: the farther the target, the larger the batches.

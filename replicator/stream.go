@@ -143,7 +143,7 @@ func (s *stream) send(ctx context.Context, parcels []parcel, lease time.Duration
 	defer cancel()
 	res, err := s.Produce(within, s.broker, req)
 	if err == nil {
-		s.distance.observe(s.w.now(), time.Since(start))
+		s.distance.observe(s.w.now(), time.Since(start), size)
 	}
 	if hook := s.w.cfg.Hooks.Produced; hook != nil {
 		hook(s.Name(), s.broker, len(parcels), size, time.Since(start), err)
