@@ -10,6 +10,8 @@ RACE := $(if $(CC_FOUND),-race)
 
 # Most tests wait for clusters more than they compute, so packages share the cores.
 AT_ONCE := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((2 * n)))
+# The longest go first, or one would be left alone at the end.
+LONGEST := ./replicator ./testkit/e2e ./projector ./cmd/internal/service ./cluster/group
 
 # Folders that may hold tests on real brokers; packages are those with a test named TestReal….
 REAL_HOMES := $(wildcard testkit cluster events projector replicator agent cmd)
@@ -23,7 +25,7 @@ help: ## list the targets
 
 test: check ## format check, vet and all tests that need nothing but Go
 	@echo "race detector: $(if $(RACE),on ($(CC_FOUND)),off: no C compiler found)"
-	CGO_ENABLED=$(if $(RACE),1,0) PORTAGE_REAL= $(GO) test $(RACE) -p $(AT_ONCE) ./...
+	CGO_ENABLED=$(if $(RACE),1,0) PORTAGE_REAL= $(GO) test $(RACE) -p $(AT_ONCE) $(LONGEST) ./...
 	@echo "not run by make test: random histories of the copy: make sim; the tests on real Apache Kafka (Java, Maven): make kafka"
 
 # Schedules of the simulator, and the seed of the first one; 0 draws it.

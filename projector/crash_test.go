@@ -60,7 +60,7 @@ func TestCrashAtAnyWriteLeavesAStoreThatGoesOn(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 3))
 	w := newWorld(seed, 2, 3, 10)
-	l := newFakeLog(w.write(1400))
+	l := newFakeLog(w.write(700))
 	l.split = func() int { return 40 }
 	disk := vfs.NewCrashableMem()
 	type clone struct {
@@ -109,7 +109,7 @@ func locked(i errorfs.InjectorFunc) errorfs.InjectorFunc {
 // folder is good for another start.
 func TestDiskErrorAtAnyOperation(t *testing.T) {
 	w := newWorld(7, 2, 3, 10)
-	l := newFakeLog(w.write(700))
+	l := newFakeLog(w.write(400))
 	l.split = func() int { return 40 }
 	total := diskErrors(t, l, w, 1<<30, true)
 	t.Logf("%d operations", total)

@@ -19,7 +19,7 @@ func TestRestartsChangeNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
 		w := newWorld(seed, 2, 3, 20)
-		w.write(rapid.IntRange(1, 300).Draw(rt, "records"))
+		w.write(rapid.IntRange(1, 150).Draw(rt, "records"))
 		rng := rand.New(rand.NewPCG(seed, 4))
 		o := Options{Dir: "d", FS: vfs.NewMem(), MemTableBytes: leastMemTable}
 		for lives := rapid.IntRange(1, 4).Draw(rt, "lives"); lives > 0; lives-- {

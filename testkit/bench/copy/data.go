@@ -43,12 +43,12 @@ type loaded struct {
 	bytes   int64
 }
 
-// make builds the batches of a dataset, of records of about 1 KB that compress
+// make builds so many batches of a dataset, of records of about 1 KB that compress
 // as JSON does.
-func (d dataset) make() ([]batch.Batch, error) {
+func (d dataset) make(n int) ([]batch.Batch, error) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var out []batch.Batch
-	for range pool {
+	for range n {
 		b, err := d.batch(r)
 		if err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ func record(r *rand.Rand) batch.Record {
 
 // load creates a topic on the source and fills it.
 func (b *bench) load(ctx context.Context, d dataset) (*loaded, error) {
-	batches, err := d.make()
+	batches, err := d.make(pool)
 	if err != nil {
 		return nil, err
 	}
