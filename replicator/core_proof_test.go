@@ -9,19 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// elected is a bench whose first owner has copied twelve records and published
-// nothing of them; then the source had an election that lost nothing.
+// elected is an unpublished bench whose source had an election since that lost
+// nothing, with another owner.
 func elected(t *testing.T) *bench {
-	b := newBench(t, nil)
-	b.epochs = 1
-	b.source.dense(batch.None, 6)
-	b.source.dense(batch.None, 6)
-	b.settle()
-	b.fetch()
-	for range 2 {
-		it, a, _ := b.send()
-		b.core.answered(it, a)
-	}
+	b := unpublished(t, 1)
 	b.elect(12)
 	b.successor()
 	return b

@@ -310,17 +310,25 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
+// unpublished is a bench whose owner has copied twelve records and published
+// nothing of them.
+func unpublished(t *testing.T, epochs int32) *bench {
+	b := newBench(t, nil)
+	b.epochs = epochs
+	b.source.dense(batch.None, 6)
+	b.source.dense(batch.None, 6)
+	b.settle()
+	b.fetch()
+	for range 2 {
+		it, a, _ := b.send()
+		b.core.answered(it, a)
+	}
+	return b
+}
+
 func TestTakeoverOverMissingOrigins(t *testing.T) {
 	start := func() *bench {
-		b := newBench(t, nil)
-		b.source.dense(batch.None, 6)
-		b.source.dense(batch.None, 6)
-		b.settle()
-		b.fetch()
-		for range 2 {
-			it, a, _ := b.send()
-			b.core.answered(it, a)
-		}
+		b := unpublished(t, 0)
 		b.successor()
 		return b
 	}
