@@ -321,10 +321,11 @@ func (w *world) wrap(o *owner) {
 		}
 	}
 	last.first = to - last.count
-	if i := w.target.find(last.base); i < len(w.target.batches) && w.target.batches[i].BaseOffset() == last.base {
-		b := w.target.batches[i]
-		binary.BigEndian.PutUint32(b[53:], uint32(last.first))
-		seal(b)
+	for _, b := range w.target.batches { // all that a broker could learn them from
+		if p := b.Producer(); p.ID == c.claims.mine.ProducerID && p.Epoch == c.claims.mine.ProducerEpoch {
+			binary.BigEndian.PutUint32(b[53:], uint32(p.Sequence+to-c.ledger.sequence))
+			seal(b)
+		}
 	}
 	st.last = append(st.last[:0], *last)
 	c.queue.sequence, c.ledger.sequence = to, to
