@@ -80,7 +80,7 @@ func TestProfiles(t *testing.T) {
 		f, err := os.Create(filepath.Join(b.dir, copyName("portage", &loaded{dataset: dataset{name: "lz4"}}, n)+".pprof"))
 		require.NoError(t, err)
 		require.NoError(t, pprof.StartCPUProfile(f))
-		burn(300 * time.Millisecond)
+		t.Log("rounds:", burn(300*time.Millisecond))
 		pprof.StopCPUProfile()
 		require.NoError(t, f.Close())
 	}
