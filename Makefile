@@ -11,7 +11,7 @@ RACE := $(if $(CC_FOUND),-race)
 # Most tests wait for clusters more than they compute, so packages share the cores.
 AT_ONCE := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((2 * n)))
 # The longest go first, or one would be left alone at the end.
-LONGEST := ./replicator ./testkit/e2e ./projector ./cmd/internal/service ./cluster/group
+LONGEST := ./replicator ./testkit/e2e ./cmd/internal/service ./cluster/group
 
 # Folders that may hold tests on real brokers; packages are those with a test named TestReal….
 REAL_HOMES := $(wildcard testkit cluster events projector replicator agent cmd)

@@ -39,14 +39,14 @@ func TestDeathBeforeTheClaimsAreReadBack(t *testing.T) {
 	for p := range int32(events.ControlPartitions) {
 		all = append(all, p)
 	}
-	e.eventually("all claims are in the topic", func() bool {
+	e.eventually("there are claims in the topic", func() bool { // who comes later than the first can load nothing
 		ends, err := e.target.ListOffsets(e.within(10*time.Second), events.TopicOffsets, all, cluster.Latest)
 		require.NoError(t, err)
 		n := int64(0)
 		for _, end := range ends {
 			n += end
 		}
-		return n >= int64(o.Partitions)
+		return n > 0
 	})
 	w.kill()
 	deaf.Remove()
@@ -54,6 +54,7 @@ func TestDeathBeforeTheClaimsAreReadBack(t *testing.T) {
 	e.copied(o)
 	e.same(o)
 	e.noStops()
+	both := 0
 	for p := range o.Partitions {
 		_, blocks, claims := e.published(keyOf(o, p))
 		for i := 1; i < len(claims); i++ { // a worker without a lease for a while claims once more
@@ -61,11 +62,15 @@ func TestDeathBeforeTheClaimsAreReadBack(t *testing.T) {
 			require.Equal(t, claims[i-1].ProducerEpoch+1, claims[i].ProducerEpoch)
 		}
 		heirs := slices.IndexFunc(claims, func(c events.Claim) bool { return c.Owner != w.cfg.Name })
-		require.Positive(t, heirs, "claims of both: %v", claims)
+		require.GreaterOrEqual(t, heirs, 0, "a claim of the second: %v", claims)
+		if heirs > 0 {
+			both++
+		}
 		for _, b := range blocks {
 			require.GreaterOrEqual(t, b.OwnerEpoch, claims[heirs].OwnerEpoch)
 		}
 	}
+	require.Positive(t, both, "claims of both")
 }
 
 // awaitClaim waits until a worker has loaded a partition and wants to claim it.
